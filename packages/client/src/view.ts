@@ -1,0 +1,135 @@
+import type { ContentBlock, DeltaType, SessionError } from '@troupe/protocol/event'
+import type { SessionStatus, StopReason } from '@troupe/protocol/session'
+import type { TurnStatus, Usage } from '@troupe/protocol/turn'
+
+interface Entry {
+  /** The event's id; where the thing is told by several events, that of the first. */
+  id: string
+  /** The `seq` at which it stands in the transcript. */
+  seq: number
+  turnId: string | null
+  at: string
+}
+
+/** What a person asked. `waiting` until the agent has taken it. */
+export interface UserItem extends Entry {
+  kind: 'user'
+  content: ContentBlock[]
+  state: 'waiting' | 'taken'
+}
+
+/** What the agent wrote. */
+export interface AgentItem extends Entry {
+  kind: 'agent'
+  text: string
+}
+
+/** The agent thought; the content is not shown. */
+export interface ThinkingItem extends Entry {
+  kind: 'thinking'
+}
+
+/** A tool call, and what came of it. */
+export interface ToolItem extends Entry {
+  kind: 'tool'
+  name: string
+  /** The MCP server the tool belongs to; null for a built-in one. */
+  server: string | null
+  input: unknown
+  result: { content: ContentBlock[]; isError: boolean } | null
+  /** Why policy refused the call; null when it did not. */
+  denied: string | null
+  endedAt: string | null
+  /** The agent's own id of the call; results of a restarted server may name only this. */
+  sdkId: string | null
+}
+
+/** A request to stop. */
+export interface InterruptItem extends Entry {
+  kind: 'interrupt'
+  mode: string
+  state: 'waiting' | 'taken'
+}
+
+export interface ErrorItem extends Entry {
+  kind: 'error'
+  error: SessionError
+}
+
+/** A subagent. */
+export interface ThreadItem extends Entry {
+  kind: 'thread'
+  threadId: string
+  name: string
+  description: string
+  summary: string | null
+  endedAt: string | null
+}
+
+/** Older context was summarised. */
+export interface CompactionItem extends Entry {
+  kind: 'compaction'
+}
+
+export type Item =
+  | UserItem
+  | AgentItem
+  | ThinkingItem
+  | ToolItem
+  | InterruptItem
+  | ErrorItem
+  | ThreadItem
+  | CompactionItem
+
+export interface TurnView {
+  id: string
+  status: TurnStatus
+  stopReason: StopReason | null
+  error: SessionError | null
+  usage: Usage | null
+  startedAt: string | null
+  endedAt: string | null
+}
+
+/** The message being written, as far as it has come. */
+export interface PreviewView {
+  /** The id that the finished message will have. */
+  id: string
+  type: DeltaType
+  text: string
+}
+
+/** A session as its log tells it. Parts that did not change keep their identity from one view to the next. */
+export interface SessionView {
+  sessionId: string | null
+  /** The newest event in the view; what is not newer is ignored. */
+  lastSeq: number
+  /** Null until an event says it: a view that begins in the middle may have to wait. */
+  status: SessionStatus | null
+  /** Why the last turn ended; null while there is work. */
+  stopReason: StopReason | null
+  lastError: SessionError | null
+  /** Tokens and cost of the whole session so far. */
+  usage: Usage | null
+  title: string | null
+  metadata: Readonly<Record<string, string>>
+  currentTurnId: string | null
+  turns: readonly TurnView[]
+  items: readonly Item[]
+  preview: PreviewView | null
+}
+
+export const emptyView: SessionView = {
+  sessionId: null,
+  lastSeq: 0,
+  status: null,
+  stopReason: null,
+  lastError: null,
+  usage: null,
+  title: null,
+  metadata: {},
+  currentTurnId: null,
+  turns: [],
+  items: [],
+  preview: null,
+}

@@ -1,0 +1,114 @@
+import { z } from 'zod'
+
+export const PermissionMode = z.enum(['default', 'acceptEdits', 'plan', 'bypassPermissions', 'dontAsk'])
+export type PermissionMode = z.infer<typeof PermissionMode>
+
+export const Effort = z.enum(['low', 'medium', 'high', 'xhigh', 'max'])
+export type Effort = z.infer<typeof Effort>
+
+/** Alias, full name, or a Bedrock or Vertex id; handed to the agent as it is. */
+export const ModelName = z.string().trim().min(1).max(256)
+
+/** The built-in tools of the hosted API's toolset, and the Agent SDK's names for them. */
+export const TOOLSET_TOOLS = {
+  bash: 'Bash',
+  edit: 'Edit',
+  read: 'Read',
+  write: 'Write',
+  glob: 'Glob',
+  grep: 'Grep',
+  web_fetch: 'WebFetch',
+  web_search: 'WebSearch',
+} as const
+export type ToolsetTool = keyof typeof TOOLSET_TOOLS
+
+const Policy = z.object({ type: z.enum(['always_allow', 'always_ask', 'auto']) })
+export type ToolPolicy = z.infer<typeof Policy>['type']
+
+const ToolConfig = z.object({
+  name: z.enum(Object.keys(TOOLSET_TOOLS) as [ToolsetTool, ...ToolsetTool[]]),
+  type: z.string().optional(),
+  enabled: z.boolean().nullish(),
+  permission_policy: Policy.nullish(),
+})
+
+export const AgentToolset = z.object({
+  type: z.literal('agent_toolset_20260401'),
+  configs: z.array(ToolConfig).max(64).optional(),
+  default_config: z.object({ enabled: z.boolean().nullish(), permission_policy: Policy.nullish() }).nullish(),
+})
+export type AgentToolset = z.infer<typeof AgentToolset>
+
+const ModelConfig = z.object({
+  id: ModelName,
+  effort: z.union([Effort, z.object({ type: Effort })]).nullish(),
+  speed: z.enum(['standard', 'fast']).nullish(),
+})
+
+/** Names of tools as the Agent SDK knows them, optionally with a specifier: `Bash(ls:*)`. */
+export const ToolNames = z.array(z.string().min(1).max(1024)).max(256)
+
+/** Environment variables a caller adds for the agent. Which names are refused is the server's policy. */
+export const EnvVars = z
+  .record(z.string().min(1).max(256), z.string().max(32_768))
+  .refine((env) => Object.keys(env).length <= 128, {
+    message: 'at most 128 variables',
+  })
+
+/** An agent given with the session instead of a saved one. */
+export const InlineAgent = z.object({
+  type: z.literal('inline'),
+  name: z.string().min(1).max(256).optional(),
+  description: z.string().max(2048).nullish(),
+  model: z.union([ModelName, ModelConfig]).optional().describe("Default: the server's default model"),
+  system: z
+    .string()
+    .max(100_000)
+    .nullish()
+    .describe("The whole system prompt; absent or null: Claude Code's own (the SDK's preset)"),
+  tools: z
+    .array(z.union([AgentToolset, z.looseObject({ type: z.string() })]))
+    .max(256)
+    .optional(),
+  permission_mode: PermissionMode.optional(),
+  effort: Effort.nullish(),
+  allowed_tools: ToolNames.optional().describe('Tools that run without being asked for; not a restriction'),
+  disallowed_tools: ToolNames.optional().describe('Tools the agent does not have'),
+  mcp_servers: z.array(z.unknown()).optional(),
+  skills: z.array(z.unknown()).optional(),
+  subagents: z.array(z.unknown()).optional(),
+  multiagent: z.unknown().optional(),
+})
+export type InlineAgent = z.infer<typeof InlineAgent>
+
+export const AgentParam = z.union([
+  z.string().min(1).max(128),
+  InlineAgent,
+  z.looseObject({ type: z.enum(['agent', 'agent_with_overrides']), id: z.string() }),
+])
+
+/** The agent as a session resolved it. The fields of the hosted API, and ours after them. */
+export const SessionAgent = z
+  .object({
+    type: z.literal('agent'),
+    id: z.string(),
+    version: z.number().int(),
+    name: z.string(),
+    description: z.string().nullable(),
+    model: z.object({
+      id: z.string().describe("`default` is the agent's own choice"),
+      effort: z.object({ type: Effort }).optional(),
+      speed: z.enum(['standard', 'fast']).optional(),
+    }),
+    system: z.string().nullable(),
+    tools: z.array(z.looseObject({ type: z.string() })),
+    mcp_servers: z.array(z.unknown()),
+    skills: z.array(z.unknown()),
+    multiagent: z.null(),
+    execution_identity: z.object({ type: z.literal('service_account') }),
+    permission_mode: PermissionMode,
+    allowed_tools: z.array(z.string()),
+    disallowed_tools: z.array(z.string()),
+  })
+  .meta({ id: 'SessionAgent' })
+export type SessionAgent = z.infer<typeof SessionAgent>

@@ -1,0 +1,145 @@
+import { z } from 'zod'
+
+/** The types of Anthropic's error envelope; the official SDKs choose their exception by status. */
+export type ErrorType =
+  | 'invalid_request_error'
+  | 'authentication_error'
+  | 'permission_error'
+  | 'not_found_error'
+  | 'conflict_error'
+  | 'rate_limit_error'
+  | 'api_error'
+  | 'overloaded_error'
+  | 'timeout_error'
+
+interface ErrorKind {
+  status: number
+  type: ErrorType
+  title: string
+  /** Whether the very same request may succeed by itself later; told to clients as `x-should-retry`. */
+  retry: boolean
+}
+
+const invalid = (status: number, title: string): ErrorKind => ({
+  status,
+  type: 'invalid_request_error',
+  title,
+  retry: false,
+})
+const missing = (title: string, status = 404): ErrorKind => ({ status, type: 'not_found_error', title, retry: false })
+const conflict = (title: string, retry = false): ErrorKind => ({ status: 409, type: 'conflict_error', title, retry })
+
+/** Every error a caller can cause, by code. `docs/errors.md` lists the same codes; a test compares the two. */
+export const ERRORS = {
+  validation_failed: invalid(400, 'The request does not have the right form'),
+  invalid_json: invalid(400, 'The body is not valid JSON'),
+  invalid_cursor: invalid(400, 'The page cursor or sequence number is not valid here'),
+  unsupported_feature: invalid(400, 'This server does not have that feature yet'),
+  cwd_not_found: invalid(400, 'The workdir does not exist'),
+  cwd_not_a_directory: invalid(400, 'The workdir is not a directory'),
+  env_not_allowed: invalid(400, 'That environment variable may not be set by a request'),
+  session_terminated: invalid(400, 'The session is archived and takes no more input'),
+  permission_mode_refused: invalid(400, 'The agent refuses that permission mode on this server'),
+  method_not_allowed: invalid(405, 'That method is not allowed here'),
+  not_acceptable: invalid(406, 'Nothing in that form is served here'),
+  body_too_large: invalid(413, 'The body is too large'),
+  unsupported_media_type: invalid(415, 'The body must be JSON'),
+  misdirected_host: invalid(421, 'The Host header does not name this server'),
+  idempotency_key_reused: invalid(422, 'The idempotency key was used for another request'),
+  origin_not_allowed: {
+    status: 403,
+    type: 'permission_error',
+    title: 'That web origin may not use this server',
+    retry: false,
+  },
+  session_not_found: missing('There is no such session'),
+  turn_not_found: missing('There is no such turn'),
+  agent_not_found: missing('There is no such agent'),
+  environment_not_found: missing('There is no such environment'),
+  route_not_found: missing('There is no such route'),
+  session_deleted: missing('The session was deleted', 410),
+  session_running: conflict('The session is running'),
+  session_not_running: conflict('The session is not running'),
+  turn_not_running: conflict('The turn has already ended'),
+  external_id_conflict: conflict('Another session has that external_id'),
+  idempotency_in_progress: conflict('The first request with that idempotency key is still running', true),
+  queue_full: { status: 429, type: 'rate_limit_error', title: 'Too many inputs are waiting', retry: true },
+  internal: { status: 500, type: 'api_error', title: 'Something went wrong in the server', retry: true },
+  draining: { status: 503, type: 'overloaded_error', title: 'The server is shutting down', retry: true },
+  storage_unavailable: { status: 503, type: 'overloaded_error', title: 'The store cannot be written', retry: true },
+  agent_unavailable: { status: 503, type: 'api_error', title: 'The agent binary cannot be started', retry: false },
+  model_unreachable: { status: 503, type: 'api_error', title: 'No model is configured', retry: false },
+} as const satisfies Record<string, ErrorKind>
+
+export type ErrorCode = keyof typeof ERRORS
+
+export interface FieldError {
+  /** JSON pointer into the body, or the name of the query parameter or header. */
+  pointer: string
+  code: string
+  detail: string
+}
+
+/** What a caller can cause. Anything else that is thrown is a bug and answered as 500 without details. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError'
+  readonly code: ErrorCode
+  readonly errors: FieldError[] | undefined
+  /** Seconds after which the caller may try again. */
+  readonly retryAfter: number | undefined
+
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    options: { errors?: FieldError[]; retryAfter?: number; cause?: unknown } = {},
+  ) {
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.errors = options.errors
+    this.retryAfter = options.retryAfter
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status
+  }
+}
+
+/** One body for three readers: RFC 9457, Anthropic's SDKs (`error`), and FastAPI clients (`detail`). */
+export const ErrorBody = z
+  .looseObject({
+    type: z.string().describe('URI reference of the kind of problem (RFC 9457)'),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string().describe('What was received and what to do'),
+    instance: z.string(),
+    code: z.string(),
+    request_id: z.string(),
+    error: z.object({
+      type: z.string(),
+      message: z.string(),
+      details: z.object({ error_code: z.string() }),
+    }),
+    errors: z.array(z.object({ pointer: z.string(), code: z.string(), detail: z.string() })).optional(),
+  })
+  .meta({ id: 'Error' })
+export type ErrorBody = z.infer<typeof ErrorBody>
+
+/** Renders the one error body. */
+export function errorBody(
+  error: { code: ErrorCode; message: string; errors?: FieldError[] | undefined },
+  instance: string,
+  requestId: string,
+): ErrorBody {
+  const kind = ERRORS[error.code]
+  return {
+    type: `/problems/${error.code}`,
+    title: kind.title,
+    status: kind.status,
+    detail: error.message,
+    instance,
+    code: error.code,
+    request_id: requestId,
+    error: { type: kind.type, message: error.message, details: { error_code: error.code } },
+    ...(error.errors && { errors: error.errors }),
+  }
+}

@@ -1,0 +1,181 @@
+import { z } from 'zod'
+import { AgentParam, EnvVars, SessionAgent } from './agent.ts'
+import { SessionError, UserMessage } from './event.ts'
+import { Usage } from './turn.ts'
+
+/** The four words of the hosted API; waiting for a slot is `running` with `queue`. */
+export const SessionStatus = z.enum(['idle', 'running', 'rescheduling', 'terminated'])
+export type SessionStatus = z.infer<typeof SessionStatus>
+
+/** Why the last turn ended. An open union: `interrupted`, `max_turns` and `timeout` are ours. */
+export const StopReason = z.looseObject({ type: z.string() }).meta({ id: 'StopReason' })
+export type StopReason = z.infer<typeof StopReason>
+
+export const Metadata = z
+  .record(z.string().min(1).max(64), z.string().max(512))
+  .refine((pairs) => Object.keys(pairs).length <= 16, { message: 'at most 16 pairs' })
+
+const Limits = z.object({
+  max_turns: z.number().int().min(1).max(1000).optional().describe("Model requests per turn (the SDK's `maxTurns`)"),
+  turn_timeout_seconds: z.unknown().optional(),
+  max_queue_seconds: z.unknown().optional(),
+})
+
+export const CreateSession = z.object({
+  agent: AgentParam.optional().describe('Default: the built-in `agent_default`'),
+  environment_id: z.string().max(128).optional().describe('Default and only one so far: `env_default`'),
+  cwd: z
+    .string()
+    .min(1)
+    .max(4096)
+    .nullish()
+    .describe("The workdir, an absolute path; absent: a fresh one of the session's own"),
+  env: EnvVars.optional().describe('Environment variables added for the agent'),
+  initial_events: z
+    .array(z.union([UserMessage, z.looseObject({ type: z.literal('user.define_outcome') })]))
+    .max(50)
+    .optional(),
+  title: z.string().max(512).nullish(),
+  metadata: Metadata.optional(),
+  external_id: z.string().min(1).max(255).optional().describe('Natural key, unique while the session is not archived'),
+  limits: Limits.optional(),
+  resources: z.array(z.unknown()).optional(),
+  vault_ids: z.array(z.unknown()).optional(),
+  budget: z.unknown().optional(),
+  output_schema: z.unknown().optional(),
+  priority: z.unknown().optional(),
+  concurrency_key: z.unknown().optional(),
+  approvals: z.unknown().optional(),
+  retention: z.unknown().optional(),
+  stream: z.boolean().optional().describe('Answer with the event stream, from event 1'),
+})
+export type CreateSession = z.infer<typeof CreateSession>
+
+export const UpdateSession = z.object({
+  title: z.string().max(512).nullish().describe('Absent: keep; null: clear'),
+  metadata: z
+    .record(z.string().min(1).max(64), z.string().max(512).nullable())
+    .nullish()
+    .describe('Merged key by key; a null value deletes its key; null deletes all'),
+  agent: z.unknown().optional(),
+  budget: z.unknown().optional(),
+  vault_ids: z.unknown().optional(),
+})
+
+export const Session = z
+  .object({
+    type: z.literal('session'),
+    id: z.string(),
+    uuid: z.string().describe('The same id as the Agent SDK and the origin API write it'),
+    status: SessionStatus,
+    agent: SessionAgent,
+    environment_id: z.string(),
+    title: z.string().nullable(),
+    metadata: z.record(z.string(), z.string()),
+    external_id: z.string().nullable(),
+    cwd: z.string(),
+    model_source: z.enum(['configured', 'demo']).describe('`demo`: the answers come from the demo model, a script'),
+    stop_reason: StopReason.nullable(),
+    required_actions: z.array(z.unknown()).describe('What a person must decide; always empty until approvals exist'),
+    last_error: SessionError.nullable(),
+    result: z
+      .object({ turn_id: z.string(), text: z.string().nullable(), structured: z.unknown(), is_error: z.boolean() })
+      .nullable(),
+    queue: z
+      .object({ position: z.number().int(), enqueued_at: z.string(), reason: z.string() })
+      .nullable()
+      .describe('Set while the session waits for a slot; position 1 is next'),
+    current_turn_id: z.string().nullable(),
+    last_seq: z.number().int(),
+    usage: Usage,
+    stats: z.object({ active_seconds: z.number(), duration_seconds: z.number() }),
+    budget: z.null(),
+    resources: z.array(z.unknown()),
+    vault_ids: z.array(z.string()),
+    outcome_evaluations: z.array(z.unknown()),
+    deployment_id: z.null(),
+    created_at: z.string(),
+    updated_at: z.string(),
+    archived_at: z.string().nullable(),
+    converged: z.boolean().optional().describe('Only on create: the session with this external_id was already there'),
+  })
+  .meta({ id: 'Session' })
+export type Session = z.infer<typeof Session>
+
+export const DeletedSession = z.object({ type: z.literal('session_deleted'), id: z.string() })
+
+/** `limit`, `page` and what else every list takes. Unknown parameters are ignored. */
+export const PageQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(1000).optional(),
+  page: z.string().max(2048).optional(),
+  order: z.enum(['asc', 'desc']).optional(),
+})
+
+const oneOrMany = <T extends z.ZodType>(item: T) =>
+  z.preprocess(
+    (value) => (value === undefined || Array.isArray(value) ? value : [value]),
+    z.array(item).max(100).optional(),
+  )
+
+export const ListSessions = PageQuery.extend({
+  'statuses[]': oneOrMany(SessionStatus),
+  'created_at[gt]': z.iso.datetime({ offset: true }).optional(),
+  'created_at[gte]': z.iso.datetime({ offset: true }).optional(),
+  'created_at[lt]': z.iso.datetime({ offset: true }).optional(),
+  'created_at[lte]': z.iso.datetime({ offset: true }).optional(),
+  include_archived: z.stringbool().optional(),
+  external_id: z.string().max(255).optional(),
+  agent_id: z.string().max(128).optional(),
+  'stop_reason[]': oneOrMany(z.string().max(64)),
+  count: z.stringbool().optional(),
+})
+export type ListSessions = z.infer<typeof ListSessions>
+
+export const ListEvents = PageQuery.extend({
+  'types[]': oneOrMany(z.string().max(64)),
+  after_seq: z.coerce.number().int().min(0).optional(),
+  before_seq: z.coerce.number().int().min(0).optional(),
+  turn_id: z.string().max(64).optional(),
+  'created_at[gt]': z.iso.datetime({ offset: true }).optional(),
+  'created_at[gte]': z.iso.datetime({ offset: true }).optional(),
+  'created_at[lt]': z.iso.datetime({ offset: true }).optional(),
+  'created_at[lte]': z.iso.datetime({ offset: true }).optional(),
+})
+export type ListEvents = z.infer<typeof ListEvents>
+
+export const StreamQuery = z.object({
+  after: z.string().max(64).optional().describe('Replay what follows this `seq` or event id, then go on live'),
+  from: z.enum(['start']).optional().describe('Replay the whole log, then go on live'),
+  until: z.enum(['idle']).optional().describe('Close after the next idle or terminated'),
+  'event_deltas[]': oneOrMany(z.string().max(64)),
+})
+
+export const RetrieveQuery = z.object({
+  wait_for: z.enum(['idle']).optional().describe('Answer when the session is idle or terminated'),
+  timeout: z.coerce
+    .number()
+    .min(0)
+    .max(600)
+    .optional()
+    .describe('Seconds to wait; then the session as it is. Default 60'),
+})
+
+export const Prune = z.object({
+  older_than: z
+    .union([z.iso.datetime({ offset: true }), z.number().min(0)])
+    .describe('A time, or an age in seconds; compared with the last change'),
+  statuses: z
+    .array(z.enum(['idle', 'terminated']))
+    .min(1)
+    .optional()
+    .describe('Default: both. Running sessions are never pruned'),
+  dry_run: z.boolean().optional(),
+})
+
+export const page = <T extends z.ZodType>(item: T) =>
+  z.object({
+    data: z.array(item),
+    next_page: z.string().nullable(),
+    prev_page: z.string().nullable(),
+    total_count: z.number().int().optional(),
+  })

@@ -1,0 +1,164 @@
+import { type DemoModel, startDemoModel } from '@troupe/demo-model/demo-model'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import manifest from '../package.json' with { type: 'json' }
+import { agentProblem, agentSdkVersion, bypassProblem } from './agents/agent-binary.ts'
+import { chooseModelSource, type ModelSource } from './agents/model-source.ts'
+import type { Config } from './config.ts'
+import { buildServer, type HttpServer } from './http/server.ts'
+import { type Clock, systemClock } from './lib/clock.ts'
+import { lockDataFolder } from './lib/data-lock.ts'
+import { type Logger, silentLogger } from './lib/logger.ts'
+import { EventLog } from './log/event-log.ts'
+import { Previews } from './log/previews.ts'
+import { Wakeups } from './log/wakeups.ts'
+import { agentEnv, makeConfigDir } from './runner/agent-env.ts'
+import { type Containment, detectContainment } from './runner/containment.ts'
+import { PidFiles } from './runner/pid-files.ts'
+import { Runner } from './runner/runner.ts'
+import { sessionPaths } from './sessions/admission.ts'
+import type { SessionContext } from './sessions/context.ts'
+import { openSqliteStore } from './store/sqlite.ts'
+import type { Store } from './store/store.ts'
+
+export interface AppOptions {
+  logger?: Logger
+  clock?: Clock
+  /** A demo model that somebody else started and will close. */
+  demoModel?: DemoModel
+  /** Wraps the store; for tests that make it fail. */
+  wrapStore?: (store: Store) => Store
+  containment?: Containment['name']
+}
+
+export interface App {
+  readonly url: string
+  readonly config: Config
+  readonly model: ModelSource
+  readonly containment: Containment
+  /** The embedded demo model, when it answers. */
+  readonly demoModel: DemoModel | null
+  readonly store: Store
+  /** Drains and stops everything. Safe to call more than once. */
+  stop(): Promise<void>
+}
+
+export const { version } = manifest
+
+/** Keys and outbox rows are kept this long, in ms. */
+const IDEMPOTENCY_MS = 24 * 3_600_000
+const OUTBOX_MS = 3 * 24 * 3_600_000
+const SWEEP_EVERY_MS = 3_600_000
+
+/**
+ * Builds every part once, starts them in order, and answers when requests are served. Throws `DataFolderInUse` and
+ * whatever keeps a part from starting; what was started until then is stopped.
+ */
+export async function startApp(config: Config, options: AppOptions = {}): Promise<App> {
+  const logger = options.logger ?? silentLogger
+  const clock = options.clock ?? systemClock
+  const undo: (() => Promise<void> | void)[] = []
+  const stopAll = async () => {
+    for (const step of undo.splice(0).toReversed()) await step()
+  }
+  try {
+    mkdirSync(config.data_dir, { recursive: true, mode: 0o700 })
+    const lock = lockDataFolder(config.data_dir)
+    undo.push(() => lock.release())
+    const sqlite = openSqliteStore(join(config.data_dir, 'troupe.db'))
+    undo.push(() => sqlite.close())
+    const store = options.wrapStore?.(sqlite) ?? sqlite
+    const sweep = (boot: boolean) =>
+      store.sweep({ idempotency: clock.now() - IDEMPOTENCY_MS, outbox: clock.now() - OUTBOX_MS }, boot)
+    await sweep(true)
+    const model = chooseModelSource(config.env, config.demo_model)
+    const demoModel = model.source === 'demo' ? (options.demoModel ?? (await startDemoModel())) : null
+    if (demoModel && !options.demoModel) undo.push(() => demoModel.close())
+    const containment = detectContainment(options.containment)
+    const wakeups = new Wakeups()
+    const log = new EventLog(store, wakeups)
+    const previews = new Previews(wakeups)
+    const sessionsDir = join(config.data_dir, 'sessions')
+    const sessions: SessionContext = {
+      store,
+      log,
+      clock,
+      settings: {
+        modelSource: model.source,
+        defaultModel: config.default_model,
+        defaultCwd: config.default_cwd,
+        sessionsDir,
+        agentProblem: agentProblem(config.agent_executable),
+        bypassProblem: bypassProblem(config.env),
+        maxQueuedTurns: config.max_queued_turns,
+      },
+    }
+    const runner = new Runner(
+      {
+        sessions,
+        previews,
+        wakeups,
+        logger,
+        stallMs: config.model_stall_seconds * 1000,
+        agent: {
+          store,
+          containment,
+          pidFiles: new PidFiles(join(config.data_dir, 'agents')),
+          executable: config.agent_executable,
+        },
+        prepareEnv(session) {
+          const { configDir } = sessionPaths(sessionsDir, session.id)
+          makeConfigDir(configDir, model.storedLogin)
+          return agentEnv({
+            server: config.env,
+            caller: session.options.env,
+            configDir,
+            version,
+            model: demoModel ? { ANTHROPIC_BASE_URL: demoModel.url, ANTHROPIC_API_KEY: 'demo' } : {},
+          })
+        },
+      },
+      { slots: config.max_running, drainMs: config.drain_seconds * 1000 },
+    )
+    await runner.start()
+    undo.push(() => runner.stop())
+    const sweeper = setInterval(
+      () => void sweep(false).catch((err: unknown) => logger.warn({ err }, 'sweep failed')),
+      SWEEP_EVERY_MS,
+    )
+    undo.push(() => clearInterval(sweeper))
+    const server: HttpServer = await buildServer({
+      sessions,
+      previews,
+      logger,
+      clock,
+      config: { host: config.host, port: config.port, corsOrigins: config.cors_origins },
+      about: {
+        version,
+        agentSdkVersion: agentSdkVersion(),
+        model,
+        containment: `${containment.name}: ${containment.note}`,
+        slots: () => runner.slots,
+        startedAt: clock.now(),
+      },
+    })
+    await server.start()
+    // First nothing new is taken, then the runs end, and only then those who watch them are let go.
+    undo.push(() => server.stop())
+    undo.push(() => runner.stop())
+    undo.push(() => server.drain())
+    let stopping: Promise<void> | null = null
+    return {
+      url: server.url,
+      config,
+      model,
+      containment,
+      demoModel,
+      store,
+      stop: () => (stopping ??= stopAll()),
+    }
+  } catch (error) {
+    await stopAll()
+    throw error
+  }
+}

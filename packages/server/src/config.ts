@@ -1,0 +1,155 @@
+import { availableParallelism, totalmem } from 'node:os'
+import { existsSync, readFileSync } from 'node:fs'
+import { isAbsolute, join, resolve } from 'node:path'
+import { parseEnv } from 'node:util'
+import { z } from 'zod'
+
+/** About what a working agent and its tools take, in bytes: 0.3–2 GB were measured. */
+const MEMORY_PER_AGENT = 1.5e9
+
+/** As many agents at once as memory allows, at most four per core. */
+const defaultSlots = (): number =>
+  Math.max(2, Math.min(availableParallelism() * 4, Math.floor(totalmem() / MEMORY_PER_AGENT)))
+
+const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max)
+const list = z.union([
+  z.array(z.string()),
+  z.string().transform((text) =>
+    text
+      .split(',')
+      .map((part) => part.trim())
+      .filter(Boolean),
+  ),
+])
+const optional = z.string().trim().min(1).nullable()
+
+/**
+ * Every setting: its key in the file, from which the flag (`--data-dir`) and the environment variable
+ * (`TROUPE_DATA_DIR`) follow.
+ */
+export const ConfigSchema = z.object({
+  host: z.string().trim().min(1).default('127.0.0.1').describe('Address to listen on. Only loopback until keys exist'),
+  port: integer(0, 65_535).default(8000).describe('Port to listen on; 0 takes a free one'),
+  data_dir: z.string().min(1).default('.troupe').describe('Folder for everything the server keeps'),
+  cors_origins: list
+    .default([])
+    .describe('Web origins that may call the API, comma separated; `*` and `null` are possible'),
+  demo_model: z
+    .enum(['auto', 'on', 'off'])
+    .default('auto')
+    .describe('Whether the demo model answers; auto: when no credential is found'),
+  default_model: optional.default(null).describe('Model of agents that name none; unset: the choice of Claude Code'),
+  default_cwd: optional.default(null).describe('Workdir of sessions that name none; unset: a fresh one for each'),
+  max_running: integer(1, 1000)
+    .default(defaultSlots)
+    .describe('Sessions that run at once; default from cores and memory'),
+  max_queued_turns: integer(1, 100_000).default(1000).describe('Turns that may wait in one session'),
+  drain_seconds: integer(0, 86_400).default(30).describe('Time that running turns are given when the server stops'),
+  model_stall_seconds: integer(1, 86_400).default(300).describe('Silence of the model after which a turn is ended'),
+  log_level: z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('Least important log line that is written'),
+  agent_executable: optional
+    .default(null)
+    .describe('Path of the claude binary; unset: the one that comes with the Agent SDK'),
+})
+
+export type Settings = z.infer<typeof ConfigSchema>
+export type Setting = keyof Settings
+
+/** The settings, and the environment they were read in; only this module reads `process.env`. */
+export interface Config extends Settings {
+  env: NodeJS.ProcessEnv
+}
+
+/** All that is wrong with a configuration, at once. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: string[]
+  constructor(problems: string[]) {
+    super(`The configuration is not valid:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
+    this.problems = problems
+  }
+}
+
+export const envName = (setting: string): string => `TROUPE_${setting.toUpperCase()}`
+export const flagName = (setting: string): string => `--${setting.replaceAll('_', '-')}`
+
+export interface ConfigSources {
+  /** By setting; undefined where a flag was not given. */
+  flags?: Partial<Record<Setting, unknown>>
+  env?: NodeJS.ProcessEnv
+  /** Folder of `.env` and `troupe.config.json`. */
+  cwd?: string
+}
+
+/** Reads flags > environment > `.env` > `troupe.config.json` > defaults. Throws `ConfigError` with everything that is wrong. */
+export function loadConfig(sources: ConfigSources = {}): Config {
+  const cwd = sources.cwd ?? process.cwd()
+  const problems: string[] = []
+  const dotenv = readIfThere(join(cwd, '.env'), problems, parseEnv)
+  const file = readIfThere(join(cwd, 'troupe.config.json'), problems, parseFile)
+  const env: NodeJS.ProcessEnv = { ...dotenv, ...(sources.env ?? process.env) }
+  const known = Object.keys(ConfigSchema.shape) as Setting[]
+  const raw: Partial<Record<Setting, unknown>> = {}
+  const from = new Map<string, string>()
+  const take = (setting: Setting, value: unknown, source: string) => {
+    if (value === undefined || value === '' || from.has(setting)) return
+    raw[setting] = value
+    from.set(setting, source)
+  }
+  for (const setting of known) {
+    take(setting, sources.flags?.[setting], flagName(setting))
+    take(setting, env[envName(setting)], envName(setting))
+    take(setting, file?.[setting], `"${setting}" in troupe.config.json`)
+  }
+  for (const key of Object.keys(file ?? {}))
+    if (key !== '$schema' && !known.includes(key as Setting))
+      problems.push(`troupe.config.json: there is no setting "${key}"; there are ${known.join(', ')}`)
+  for (const name of Object.keys(env))
+    if (/^TROUPE_[A-Z_]+$/.test(name) && !known.some((setting) => envName(setting) === name))
+      problems.push(`${name}: there is no such setting; there are ${known.map(envName).join(', ')}`)
+  const parsed = ConfigSchema.safeParse(raw)
+  if (!parsed.success)
+    for (const issue of parsed.error.issues) {
+      const setting = String(issue.path[0])
+      problems.push(
+        `${from.get(setting) ?? setting}: ${issue.message}; received ${JSON.stringify(raw[setting as Setting])}`,
+      )
+    }
+  if (parsed.success && !isLoopback(parsed.data.host))
+    problems.push(
+      `${from.get('host') ?? 'host'}: ${JSON.stringify(parsed.data.host)} is not a loopback address. This version has no keys yet, and an open agent server runs anyone's code; use 127.0.0.1, or put a proxy that authenticates in front.`,
+    )
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
+  const path = (text: string) => (isAbsolute(text) ? text : resolve(cwd, text))
+  const settings = parsed.data
+  return {
+    ...settings,
+    data_dir: path(settings.data_dir),
+    default_cwd: settings.default_cwd && path(settings.default_cwd),
+    agent_executable: settings.agent_executable && path(settings.agent_executable),
+    env,
+  }
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
+}
+
+function parseFile(text: string): Record<string, unknown> {
+  const parsed: unknown = JSON.parse(text)
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error('must be a JSON object')
+  return parsed as Record<string, unknown>
+}
+
+function readIfThere<T>(file: string, problems: string[], parse: (text: string) => T): T | undefined {
+  if (!existsSync(file)) return undefined
+  try {
+    return parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    problems.push(`${file}: ${error instanceof Error ? error.message : String(error)}`)
+    return undefined
+  }
+}

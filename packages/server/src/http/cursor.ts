@@ -1,0 +1,47 @@
+import { ApiError } from '@troupe/protocol/error'
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+
+/** Where a page begins. */
+export interface PagePosition {
+  /** Sort value and id of the row beside which the page begins; for events and turns only `at` (the number). */
+  at: number
+  id: string
+  backward: boolean
+}
+
+/**
+ * Page cursors: opaque, signed, and good only for the list and filters they were made for. The key lives as long as the
+ * process; an old cursor is refused rather than misread, and the caller starts the list again.
+ */
+export class Cursors {
+  readonly #key = randomBytes(32)
+
+  encode(position: PagePosition, filter: unknown): string {
+    const payload = Buffer.from(JSON.stringify([position.at, position.id, position.backward ? 1 : 0])).toString(
+      'base64url',
+    )
+    return `${payload}.${this.#sign(payload, filter)}`
+  }
+
+  /** Throws `invalid_cursor`. */
+  decode(text: string | undefined, filter: unknown): PagePosition | null {
+    if (text === undefined) return null
+    const [payload = '', signature = ''] = text.split('.')
+    const expected = Buffer.from(this.#sign(payload, filter))
+    const given = Buffer.from(signature)
+    if (given.length !== expected.length || !timingSafeEqual(given, expected))
+      throw new ApiError(
+        'invalid_cursor',
+        'page is not a cursor of this list with these filters, or the server has restarted since; begin again without page.',
+      )
+    const [at, id, backward] = JSON.parse(Buffer.from(payload, 'base64url').toString()) as [number, string, number]
+    return { at, id, backward: backward === 1 }
+  }
+
+  #sign(payload: string, filter: unknown): string {
+    return createHmac('sha256', this.#key)
+      .update(`${payload}\n${JSON.stringify(filter)}`)
+      .digest('base64url')
+      .slice(0, 22)
+  }
+}

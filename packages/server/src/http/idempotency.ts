@@ -1,0 +1,94 @@
+import { ApiError } from '@troupe/protocol/error'
+import { createHash } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import type { SessionContext } from '../sessions/context.ts'
+import type { Idempotency } from '../sessions/create-session.ts'
+import type { Server } from './server.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The key under which this request writes, when it has one. */
+    idempotency: Idempotency | null
+  }
+}
+
+/** Whose keys they are; until there are API keys everybody is one. */
+const PRINCIPAL = 'local'
+
+/**
+ * `Idempotency-Key` on POST and DELETE: the first request's answer is stored for 24 h and given again. The key is
+ * claimed before the work and the work's effect is committed with it, so a server that dies in between neither repeats
+ * the work nor forgets it. Answers of 5xx and streams are not stored.
+ */
+export function idempotency(server: Server, { store, clock }: SessionContext): void {
+  server.decorateRequest('idempotency', null)
+
+  server.addHook('preHandler', async (request, reply) => {
+    const key = request.headers['idempotency-key']
+    if (key === undefined || (request.method !== 'POST' && request.method !== 'DELETE')) return undefined
+    if (typeof key !== 'string' || key === '' || key.length > 255)
+      throw new ApiError('validation_failed', 'Idempotency-Key must have 1 to 255 characters.', {
+        errors: [{ pointer: 'header:idempotency-key', code: 'too_big', detail: '1 to 255 characters' }],
+      })
+    const principal = `${PRINCIPAL} ${request.method} ${request.url.split('?', 1)[0]}`
+    const known = await store.beginIdempotent(principal, key, fingerprint(request), clock.now())
+    if (!known) {
+      request.idempotency = { principal, key }
+      return undefined
+    }
+    if (known.fingerprint !== fingerprint(request))
+      throw new ApiError(
+        'idempotency_key_reused',
+        'This Idempotency-Key was used with another body; take a new key for a new request.',
+      )
+    if (known.state === 'done')
+      return reply
+        .code(known.status ?? 200)
+        .type('application/json')
+        .header('idempotent-replayed', 'true')
+        .serializer((text: string) => text)
+        .send(known.body ?? '')
+    if (known.effect === null)
+      throw new ApiError(
+        'idempotency_in_progress',
+        'The first request with this Idempotency-Key is still running; ask again.',
+        {
+          retryAfter: 1,
+        },
+      )
+    // The work was done, its answer was lost with a server: the route answers from the effect.
+    request.replayEffect = known.effect
+    request.idempotency = { principal, key }
+    return undefined
+  })
+  server.decorateRequest('replayEffect', null)
+
+  server.addHook('onSend', async (request, reply, payload) => {
+    const { idempotency: claim } = request
+    if (!claim || reply.statusCode >= 500 || typeof payload !== 'string' || reply.getHeader('idempotent-replayed'))
+      return payload
+    await store.finishIdempotent(claim.principal, claim.key, reply.statusCode, payload)
+    request.idempotency = null
+    return payload
+  })
+
+  server.addHook('onResponse', async (request) => {
+    // Nothing was done, or a stream was answered: the key may be used again.
+    if (request.idempotency) await store.abandonIdempotent(request.idempotency.principal, request.idempotency.key)
+  })
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What the first request with this key did before its server died, as JSON text. */
+    replayEffect: string | null
+  }
+}
+
+function fingerprint(request: FastifyRequest): string {
+  return createHash('sha256')
+    .update(request.url)
+    .update('\0')
+    .update(JSON.stringify(request.body ?? null))
+    .digest('base64url')
+}

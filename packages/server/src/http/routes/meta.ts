@@ -1,0 +1,87 @@
+import { ApiError } from '@troupe/protocol/error'
+import { Health, Info, ModelList, Ready } from '@troupe/protocol/info'
+import { z } from 'zod'
+import { CAPABILITIES } from '../../capabilities.ts'
+import { replies } from '../reply-schema.ts'
+import type { RouteContext, Server } from '../server.ts'
+
+const tags = ['Server']
+
+/** Aliases that Claude Code resolves; any other name is handed to the agent as it is. */
+const MODEL_ALIASES = ['default', 'sonnet', 'opus', 'haiku'] as const
+
+export function metaRoutes(server: Server, context: RouteContext): void {
+  const { about, clock, sessions } = context
+
+  server.get(
+    '/health',
+    { schema: { tags, summary: 'Is the process alive', response: { 200: Health } } },
+    async (_request, reply) =>
+      reply.send({ status: 'ok', uptime_seconds: Math.max(0, clock.now() - about.startedAt) / 1000 }),
+  )
+
+  server.get(
+    '/ready',
+    { schema: { tags, summary: 'Can it take work', response: { 200: Ready, 503: Ready } } },
+    async (_request, reply) => {
+      const reasons: string[] = []
+      if (context.draining()) reasons.push('The server is shutting down.')
+      if (about.model.source === 'none') reasons.push(about.model.note)
+      if (sessions.settings.agentProblem) reasons.push(sessions.settings.agentProblem)
+      await sessions.store.checkWritable().catch((error: Error) => reasons.push(error.message))
+      return reply
+        .code(reasons.length === 0 ? 200 : 503)
+        .send({ status: reasons.length === 0 ? 'ready' : 'not_ready', reasons })
+    },
+  )
+
+  server.get(
+    '/v1/info',
+    { schema: { tags, summary: 'What this server is and can do', response: replies(Info) } },
+    async (_request, reply) =>
+      reply.send({
+        name: 'troupe',
+        version: about.version,
+        agent_sdk_version: about.agentSdkVersion,
+        model: { source: about.model.source, note: about.model.note },
+        containment: about.containment,
+        slots: about.slots(),
+        capabilities: Object.fromEntries(CAPABILITIES.map(({ id, status }) => [id, status])),
+      }),
+  )
+
+  server.get(
+    '/v1/models',
+    {
+      schema: {
+        tags,
+        summary: 'Models by alias',
+        description: 'Full names and Bedrock or Vertex ids work as well; they are handed to the agent as they are.',
+        querystring: z.looseObject({}),
+        response: replies(ModelList),
+      },
+    },
+    async (_request, reply) => {
+      const data = MODEL_ALIASES.map((id) => ({
+        type: 'model' as const,
+        id,
+        display_name: id === 'default' ? "Claude Code's default" : `Newest ${id[0]!.toUpperCase()}${id.slice(1)}`,
+        created_at: '1970-01-01T00:00:00Z',
+      }))
+      return reply.send({ data, has_more: false, first_id: data[0]!.id, last_id: data.at(-1)!.id })
+    },
+  )
+
+  server.get('/openapi.json', { schema: { hide: true } as never }, async (_request, reply) =>
+    reply.type('application/json').send(server.swagger()),
+  )
+
+  server.get('/docs', { schema: { hide: true } as never }, async (_request, reply) => reply.redirect('/docs/'))
+
+  server.get('/metrics', { schema: { hide: true } as never }, async () => {
+    throw new ApiError(
+      'unsupported_feature',
+      'Metrics are not supported yet; see /v1/info for slots and /ready for readiness.',
+    )
+  })
+}

@@ -1,0 +1,183 @@
+import {
+  CreateSession,
+  DeletedSession,
+  ListSessions,
+  page,
+  Prune,
+  RetrieveQuery,
+  Session,
+  UpdateSession,
+} from '@troupe/protocol/session'
+import { z } from 'zod'
+import { requireSession } from '../../sessions/change-session.ts'
+import { createFromRequest } from '../../sessions/create-session.ts'
+import { archiveSession, deleteSession, pruneSessions, updateSession } from '../../sessions/edit-session.ts'
+import { sessionToWire } from '../../sessions/session-status.ts'
+import type { SessionFilter, SessionRow } from '../../store/store.ts'
+import { createdAtRange, sessionIdOf, SessionParams } from '../params.ts'
+import { replies } from '../reply-schema.ts'
+import type { RouteContext, Server } from '../server.ts'
+import { callerGone, preferredWait, waitForIdle } from '../wait.ts'
+import { streamSession } from '../stream.ts'
+
+const tags = ['Sessions']
+
+export function sessionRoutes(server: Server, context: RouteContext): void {
+  const { sessions, cursors, clock } = context
+  const { store } = sessions
+  const wire = (session: SessionRow) => sessionToWire(store, session, clock.now())
+
+  server.post(
+    '/v1/sessions',
+    {
+      schema: {
+        tags,
+        summary: 'Create a session',
+        description:
+          'Answers when the session is on disk. With `initial_events` it is `running` at once. `Prefer: wait=N` answers when it is idle, or after N seconds.',
+        body: CreateSession,
+        response: replies(Session),
+      },
+    },
+    async (request, reply) => {
+      const effect = request.replayEffect && (JSON.parse(request.replayEffect) as { session_id: string })
+      const { session, converged } = effect
+        ? { session: await requireSession(sessions, effect.session_id), converged: false }
+        : await createFromRequest(sessions, request.body, request.idempotency)
+      if (request.body.stream)
+        return streamSession(context, request, reply, session.id, { after: 0, until: null, deltas: [] })
+      const wait = preferredWait(request)
+      const gone = callerGone(reply, context.closing)
+      const now = wait > 0 ? await waitForIdle(context, session.id, wait, gone) : session
+      return reply.send({ ...(await wire(now)), ...(converged && { converged }) })
+    },
+  )
+
+  server.get(
+    '/v1/sessions',
+    {
+      schema: {
+        tags,
+        summary: 'List sessions, newest first',
+        querystring: ListSessions,
+        response: replies(page(Session)),
+      },
+    },
+    async (request, reply) => {
+      const query = request.query
+      const order = query.order ?? 'desc'
+      const filter: SessionFilter = {
+        statuses: query['statuses[]'],
+        createdAt: createdAtRange(query),
+        includeArchived: query.include_archived,
+        externalId: query.external_id,
+        agentId: query.agent_id,
+        stopReasons: query['stop_reason[]'],
+      }
+      const scope = ['sessions', order, filter]
+      const from = cursors.decode(query.page, scope)
+      const { rows, more } = await store.listSessions(filter, order, query.limit ?? 20, from)
+      const at = (session: SessionRow | undefined, backward: boolean) =>
+        session ? cursors.encode({ at: session.createdAt, id: session.id, backward }, scope) : null
+      const backward = from?.backward ?? false
+      return reply.send({
+        data: await Promise.all(rows.map(wire)),
+        next_page: backward || more ? at(rows.at(-1), false) : null,
+        prev_page: from !== null && (!backward || more) ? at(rows[0], true) : null,
+        ...(query.count && { total_count: await store.countSessions(filter) }),
+      })
+    },
+  )
+
+  server.get(
+    '/v1/sessions/:session_id',
+    {
+      schema: {
+        tags,
+        summary: 'Retrieve a session',
+        description:
+          'Is it done, what did it say, what does it need, what did it cost. `wait_for=idle` answers when it is.',
+        params: SessionParams,
+        querystring: RetrieveQuery,
+        response: replies(Session),
+      },
+    },
+    async (request, reply) => {
+      const id = sessionIdOf(request.params.session_id)
+      const { wait_for, timeout } = request.query
+      const gone = callerGone(reply, context.closing)
+      const session = wait_for
+        ? await waitForIdle(context, id, timeout ?? 60, gone)
+        : await requireSession(sessions, id)
+      return reply.send(await wire(session))
+    },
+  )
+
+  server.post(
+    '/v1/sessions/:session_id',
+    {
+      schema: {
+        tags,
+        summary: 'Change title or metadata',
+        params: SessionParams,
+        body: UpdateSession,
+        response: replies(Session),
+      },
+    },
+    async (request, reply) =>
+      reply.send(await wire(await updateSession(sessions, sessionIdOf(request.params.session_id), request.body))),
+  )
+
+  server.post(
+    '/v1/sessions/:session_id/archive',
+    {
+      schema: {
+        tags,
+        summary: 'Archive a session',
+        description: 'Keeps the history and takes no more input. Refused while it runs.',
+        params: SessionParams,
+        response: replies(Session),
+      },
+    },
+    async (request, reply) =>
+      reply.send(await wire(await archiveSession(sessions, sessionIdOf(request.params.session_id)))),
+  )
+
+  server.delete(
+    '/v1/sessions/:session_id',
+    {
+      schema: {
+        tags,
+        summary: 'Delete a session',
+        description: 'Erases log, turns, transcript and its own workdir, for good. Refused while it runs.',
+        params: SessionParams,
+        response: replies(DeletedSession),
+      },
+    },
+    async (request, reply) => {
+      const id = sessionIdOf(request.params.session_id)
+      await deleteSession(sessions, id)
+      return reply.send({ type: 'session_deleted', id })
+    },
+  )
+
+  server.post(
+    '/v1/sessions/prune',
+    {
+      schema: {
+        tags,
+        summary: 'Delete old sessions',
+        description: 'At most 10,000 a call; running sessions are never matched.',
+        body: Prune,
+        response: replies(z.object({ matched: z.number().int(), deleted: z.number().int() })),
+      },
+    },
+    async (request, reply) => {
+      const { older_than, statuses, dry_run } = request.body
+      const before = typeof older_than === 'number' ? clock.now() - older_than * 1000 : Date.parse(older_than)
+      return reply.send(
+        await pruneSessions(sessions, before, statuses ?? ['idle', 'terminated'], dry_run ?? false, 'updated'),
+      )
+    },
+  )
+}

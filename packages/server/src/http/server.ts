@@ -1,0 +1,143 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import { newId } from '@troupe/protocol/ids'
+import { ApiError } from '@troupe/protocol/error'
+import type { AddressInfo } from 'node:net'
+import type { ModelSource } from '../agents/model-source.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { Service } from '../lib/service.ts'
+import type { Previews } from '../log/previews.ts'
+import type { SessionContext } from '../sessions/context.ts'
+import { Cursors } from './cursor.ts'
+import { closedDoors } from './doors.ts'
+import { answerErrors } from './errors.ts'
+import { idempotency } from './idempotency.ts'
+import { openApi } from './openapi.ts'
+import { eventRoutes } from './routes/events.ts'
+import { metaRoutes } from './routes/meta.ts'
+import { originRoutes } from './routes/origin.ts'
+import { sessionRoutes } from './routes/sessions.ts'
+import { turnRoutes } from './routes/turns.ts'
+
+export interface About {
+  version: string
+  agentSdkVersion: string
+  model: ModelSource
+  containment: string
+  slots(): { max: number; used: number }
+  startedAt: number
+}
+
+export interface HttpContext {
+  sessions: SessionContext
+  previews: Previews
+  logger: Logger
+  clock: Clock
+  config: { host: string; port: number; corsOrigins: string[] }
+  about: About
+}
+
+/** What routes share besides the context. */
+export interface RouteContext extends HttpContext {
+  cursors: Cursors
+  /** Aborted when the server stops: streams and waiting requests end. */
+  closing: AbortSignal
+  draining(): boolean
+}
+
+export type Server = FastifyInstance<
+  import('node:http').Server,
+  import('node:http').IncomingMessage,
+  import('node:http').ServerResponse,
+  import('fastify').FastifyBaseLogger,
+  ZodTypeProvider
+>
+
+export interface HttpServer extends Service {
+  readonly url: string
+  readonly fastify: Server
+  /** From now on work is refused with `draining`; reading and watching go on. */
+  drain(): void
+}
+
+/** Bytes of a request body, at most: a prompt of 1 MiB and images beside it. */
+export const BODY_LIMIT = 32 * 1024 * 1024
+
+/** Builds the HTTP server with all routes. Nothing listens until `start`. */
+export async function buildServer(context: HttpContext): Promise<HttpServer> {
+  const closing = new AbortController()
+  let draining = false
+  let url = ''
+  const fastify = Fastify({
+    bodyLimit: BODY_LIMIT,
+    genReqId: () => newId('req'),
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 256 },
+    // Idle and slow connections are ended by Node's own timeouts; a body may take its time.
+    requestTimeout: 300_000,
+    keepAliveTimeout: 75_000,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    disableRequestLogging: true,
+  }).withTypeProvider<ZodTypeProvider>() as unknown as Server
+  fastify.setValidatorCompiler(validatorCompiler)
+  // Answers are made from our own types; the schemas document them and tests hold the two together.
+  fastify.setSerializerCompiler(() => (data) => JSON.stringify(data))
+  void serializerCompiler
+  const routes: RouteContext = {
+    ...context,
+    cursors: new Cursors(),
+    closing: closing.signal,
+    draining: () => draining,
+  }
+  answerErrors(fastify, context.logger)
+  closedDoors(fastify, context.config)
+  fastify.addHook('onRequest', (request, reply, done) => {
+    reply.header('request-id', request.id)
+    if (draining && request.method !== 'GET' && request.method !== 'OPTIONS')
+      done(new ApiError('draining', 'The server is shutting down; send this again to the next one.', { retryAfter: 5 }))
+    else done()
+  })
+  await openApi(fastify, context.about.version)
+  idempotency(fastify, context.sessions)
+  fastify.addHook('onResponse', (request, reply, done) => {
+    context.logger.debug(
+      {
+        req: request.id,
+        method: request.method,
+        url: request.url,
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime),
+      },
+      'request',
+    )
+    done()
+  })
+  await fastify.register(async (scope) => {
+    const server = scope as Server
+    metaRoutes(server, routes)
+    originRoutes(server, routes)
+    sessionRoutes(server, routes)
+    eventRoutes(server, routes)
+    turnRoutes(server, routes)
+  })
+  return {
+    fastify,
+    get url() {
+      return url
+    },
+    drain() {
+      draining = true
+    },
+    async start() {
+      await fastify.listen({ host: context.config.host.replace(/^\[|\]$/g, ''), port: context.config.port })
+      const { port, family, address } = fastify.server.address() as AddressInfo
+      url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+    },
+    async stop() {
+      draining = true
+      closing.abort()
+      await fastify.close()
+    },
+  }
+}

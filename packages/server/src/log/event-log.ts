@@ -1,0 +1,123 @@
+import type { Committed, EventRow, SessionChange, SessionRow, Store } from '../store/store.ts'
+import { eventJson } from './wire.ts'
+import { DISPATCH, type Wakeups } from './wakeups.ts'
+
+/** Events a tail reads at once. */
+const PAGE_SIZE = 500
+/** Recent events kept in memory for each session that is being watched. */
+const RECENT = 256
+
+/** An event as the log hands it out; its JSON text is made once for all readers. */
+export class LoggedEvent {
+  readonly row: EventRow
+  #json: string | undefined
+
+  constructor(row: EventRow) {
+    this.row = row
+  }
+
+  get seq(): number {
+    return this.row.seq
+  }
+
+  get json(): string {
+    return (this.#json ??= eventJson(this.row))
+  }
+}
+
+interface Recent {
+  readers: number
+  /** Consecutive, newest last. */
+  events: LoggedEvent[]
+}
+
+/**
+ * The sessions' logs. Every change of a session goes through here, so that readers are woken; the newest events of
+ * watched sessions are answered from memory, without changing what a reader may assume.
+ */
+export class EventLog {
+  readonly #store: Store
+  readonly #wakeups: Wakeups
+  readonly #recent = new Map<string, Recent>()
+
+  constructor(store: Store, wakeups: Wakeups) {
+    this.#store = store
+    this.#wakeups = wakeups
+  }
+
+  async createSession(row: SessionRow, change: SessionChange): Promise<Committed> {
+    return this.#announce(change, await this.#store.createSession(row, change))
+  }
+
+  /** Applies a change and wakes who watches. Throws what `Store.commit` throws. */
+  async commit(change: SessionChange): Promise<Committed> {
+    return this.#announce(change, await this.#store.commit(change))
+  }
+
+  async deleteSession(id: string, at: number, version?: number): Promise<void> {
+    await this.#store.deleteSession(id, at, version)
+    this.#recent.delete(id)
+    this.#wakeups.ring(id)
+  }
+
+  /** Up to `limit` events after `after`; an empty answer means there are none yet. */
+  async read(sessionId: string, after: number, limit: number = PAGE_SIZE): Promise<LoggedEvent[]> {
+    const events = this.#recent.get(sessionId)?.events
+    if (events && events.length > 0 && after >= events[0]!.seq - 1) {
+      const start = after - events[0]!.seq + 1
+      return events.slice(start, start + limit)
+    }
+    return (await this.#store.readEvents(sessionId, after, limit)).map((row) => new LoggedEvent(row))
+  }
+
+  /**
+   * Yields the events after `after`, in order and once each, a page at a time, until `signal` aborts. A page is empty
+   * when the reader was woken and has everything: then a preview may have grown, or the session is gone.
+   */
+  async *follow(sessionId: string, after: number, signal: AbortSignal): AsyncGenerator<LoggedEvent[], void, void> {
+    // Subscribed before the first read, so an event appended during a read wakes the next one.
+    using wakeup = this.#wakeups.subscribe(sessionId)
+    using _watched = this.watch(sessionId)
+    let cursor = after
+    while (!signal.aborted) {
+      const page = await this.read(sessionId, cursor)
+      cursor = page.at(-1)?.seq ?? cursor
+      yield page
+      if (page.length === 0) await wakeup.next(signal)
+    }
+  }
+
+  /** Yields every event after `after`, in order and once each; then waits for more, until `signal` aborts. */
+  async *tail(sessionId: string, after: number, signal: AbortSignal): AsyncGenerator<LoggedEvent, void, void> {
+    for await (const page of this.follow(sessionId, after, signal)) yield* page
+  }
+
+  /** Keeps the newest events of a session in memory while someone reads its end. */
+  watch(sessionId: string): Disposable {
+    const recent = this.#recent.get(sessionId) ?? { readers: 0, events: [] }
+    recent.readers++
+    this.#recent.set(sessionId, recent)
+    return {
+      [Symbol.dispose]: () => {
+        recent.readers--
+        if (recent.readers === 0 && this.#recent.get(sessionId) === recent) this.#recent.delete(sessionId)
+      },
+    }
+  }
+
+  #announce(change: SessionChange, committed: Committed): Committed {
+    const recent = this.#recent.get(change.sessionId)
+    if (recent) {
+      for (const row of committed.events) {
+        const last = recent.events.at(-1)
+        // A hole would be read as "nothing there"; start over instead.
+        if (last && last.seq !== row.seq - 1) recent.events.length = 0
+        recent.events.push(new LoggedEvent(row))
+      }
+      if (recent.events.length > RECENT * 2) recent.events.splice(0, recent.events.length - RECENT)
+    }
+    this.#wakeups.ring(change.sessionId)
+    if (change.session?.queuedAt) this.#wakeups.ring(DISPATCH)
+    return committed
+  }
+}

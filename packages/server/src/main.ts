@@ -1,0 +1,77 @@
+import { pino } from 'pino'
+import pretty from 'pino-pretty'
+import { type App, startApp, version } from './app.ts'
+import { type Config, isLoopback } from './config.ts'
+
+/**
+ * Runs a server until SIGTERM or SIGINT, then drains it; a second signal ends it at once. Resolves with the exit code.
+ * Throws what keeps it from starting.
+ */
+export async function serve(config: Config): Promise<number> {
+  const tty = process.stdout.isTTY
+  const logger =
+    tty && config.log_level !== 'silent'
+      ? pino({ level: config.log_level }, pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss', sync: true }))
+      : pino({ level: config.log_level })
+  const app = await startApp(config, { logger })
+  process.stdout.write(tty ? banner(app) : `${JSON.stringify(startLine(app))}\n`)
+  const { promise, resolve } = Promise.withResolvers<number>()
+  let signals = 0
+  const onSignal = (signal: NodeJS.Signals) => {
+    signals++
+    // The agents go with us: the kernel or their watchdogs see to it.
+    if (signals > 1) process.exit(signal === 'SIGINT' ? 130 : 143)
+    if (tty)
+      process.stdout.write(
+        `\n  Ending: running turns have ${config.drain_seconds} s. Press Ctrl+C again to end at once.\n`,
+      )
+    logger.info({ signal }, 'draining')
+    app.stop().then(
+      () => resolve(0),
+      (err: unknown) => {
+        logger.error({ err }, 'the server did not stop cleanly')
+        resolve(1)
+      },
+    )
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+  return promise
+}
+
+const startLine = (app: App) => ({
+  level: 30,
+  time: Date.now(),
+  msg: 'serving',
+  url: app.url,
+  version,
+  model: app.model.note,
+  containment: app.containment.name,
+  data: app.config.data_dir,
+})
+
+/** What a person sees who starts the server in a terminal. */
+export function banner(app: App): string {
+  const { config, model } = app
+  const lines = [
+    '',
+    `  \x1b[1mTroupe\x1b[0m ${version}   the Claude Agent SDK, as a server`,
+    '',
+    `  API      ${app.url}        docs at ${app.url}/docs`,
+    `  Data     ${config.data_dir}`,
+    `  Agents   ${config.max_running} at once; ${app.containment.note}`,
+    model.source === 'demo' ? `  \x1b[33mModel    ${model.note}\x1b[0m` : `  Model    ${model.note}`,
+  ]
+  for (const origin of config.cors_origins)
+    lines.push(
+      `  \x1b[31mCORS     ${origin === '*' ? 'pages of EVERY web site' : origin === 'null' ? 'local files and sandboxed pages ("null")' : origin} may drive this server and run code here\x1b[0m`,
+    )
+  if (!isLoopback(config.host)) lines.push(`  \x1b[31mHost     ${config.host} is reachable from other machines\x1b[0m`)
+  lines.push(
+    '',
+    `  Try      curl -X POST ${app.url}/execute/ -H 'content-type: application/json' -d '{"prompt": "Please introduce yourself."}'`,
+    '',
+    '',
+  )
+  return lines.join('\n')
+}

@@ -1,0 +1,43 @@
+import { existsSync, mkdirSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** What of the server's environment the agent may see. Nothing else of it reaches the agent. */
+const PASSED =
+  /^(PATH|HOME|LANG|LC_\w+|TZ|TMPDIR|TERM|HTTPS?_PROXY|NO_PROXY|https?_proxy|no_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_FILE|ANTHROPIC_\w+|CLAUDE_CODE_\w+|AWS_\w+|GOOGLE_\w+|GCLOUD_\w+|CLOUD_ML_REGION|VERTEX_\w+|IS_SANDBOX|API_TIMEOUT_MS)$/
+
+/** Set by a Claude Code that started the server, about itself. */
+const NOT_PASSED = /^CLAUDE_CODE_(ENTRYPOINT|SSE_PORT|SESSION_ID|CHILD_SESSION)$/
+
+export interface AgentEnvInput {
+  server: NodeJS.ProcessEnv
+  caller: Record<string, string>
+  configDir: string
+  /** Endpoint and key of the demo model, when it plays. */
+  model: Record<string, string>
+  version: string
+}
+
+/** The whole environment of an agent. What the server sets wins over the caller, the caller over what is passed. */
+export function agentEnv(input: AgentEnvInput): Record<string, string> {
+  const env: Record<string, string> = {
+    // The agent's own housekeeping has no place in a server; the operator may set these otherwise.
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+    CLAUDE_CODE_DISABLE_AUTO_MEMORY: '1',
+  }
+  for (const [name, value] of Object.entries(input.server))
+    if (value !== undefined && PASSED.test(name) && !NOT_PASSED.test(name)) env[name] = value
+  return {
+    ...env,
+    ...input.caller,
+    ...input.model,
+    CLAUDE_CONFIG_DIR: input.configDir,
+    CLAUDE_AGENT_SDK_CLIENT_APP: `troupe/${input.version}`,
+  }
+}
+
+/** Makes a session's config dir, and lends it the login that Claude Code has stored on this machine, if any. */
+export function makeConfigDir(configDir: string, storedLogin: string | null): void {
+  mkdirSync(configDir, { recursive: true, mode: 0o700 })
+  const link = join(configDir, '.credentials.json')
+  if (storedLogin !== null && !existsSync(link)) symlinkSync(storedLogin, link)
+}

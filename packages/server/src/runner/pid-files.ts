@@ -1,0 +1,70 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/**
+ * One small file per agent process, written when it is spawned and removed when it has ended. What is found at boot is
+ * left over from a server that died: it is killed, if it is still the process it was.
+ */
+export class PidFiles {
+  readonly #folder: string
+
+  constructor(folder: string) {
+    this.#folder = folder
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+  }
+
+  add(pid: number, sessionId: string): void {
+    writeFileSync(join(this.#folder, String(pid)), JSON.stringify({ started: startTime(pid), sessionId }))
+  }
+
+  remove(pid: number): void {
+    rmSync(join(this.#folder, String(pid)), { force: true })
+  }
+
+  /** Kills the process groups of agents that outlived their server. Answers how many there were. */
+  reap(): number {
+    let reaped = 0
+    for (const name of readdirSync(this.#folder)) {
+      const pid = Number(name)
+      if (Number.isSafeInteger(pid) && pid > 1) {
+        const noted = readNote(join(this.#folder, name))
+        // A pid is given out again: only a process that began when ours did is ours.
+        if (noted?.started && noted.started === startTime(pid)) {
+          killGroup(pid)
+          reaped++
+        }
+      }
+      rmSync(join(this.#folder, name), { force: true })
+    }
+    return reaped
+  }
+}
+
+/** Kills a process group; false when there is none left. */
+export function killGroup(pid: number, signal: NodeJS.Signals = 'SIGKILL'): boolean {
+  try {
+    process.kill(-pid, signal)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Ticks since boot at which a process began (proc(5), field 22), or null where that cannot be read. */
+function startTime(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The name in parentheses may hold spaces; the fields after it do not.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
+  } catch {
+    return null
+  }
+}
+
+function readNote(file: string): { started: string | null } | null {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as { started: string | null }
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,91 @@
+import type { SDKAssistantMessageError } from '@anthropic-ai/claude-agent-sdk'
+import type { SessionError } from '@troupe/protocol/event'
+import type { AgentExit } from './spawn-agent.ts'
+
+/** What each of the agent's words for a failed model request is on the wire; complete by type. */
+const MODEL_ERRORS: Record<SDKAssistantMessageError, { type: string; retry: 'exhausted' | 'terminal' }> = {
+  authentication_failed: { type: 'model_request_failed_error', retry: 'terminal' },
+  oauth_org_not_allowed: { type: 'model_request_failed_error', retry: 'terminal' },
+  account_on_hold: { type: 'billing_error', retry: 'terminal' },
+  verification_required: { type: 'billing_error', retry: 'terminal' },
+  billing_error: { type: 'billing_error', retry: 'terminal' },
+  rate_limit: { type: 'model_rate_limited_error', retry: 'exhausted' },
+  overloaded: { type: 'model_overloaded_error', retry: 'exhausted' },
+  invalid_request: { type: 'model_request_failed_error', retry: 'terminal' },
+  model_not_found: { type: 'model_request_failed_error', retry: 'terminal' },
+  server_error: { type: 'model_request_failed_error', retry: 'exhausted' },
+  unknown: { type: 'model_request_failed_error', retry: 'exhausted' },
+  max_output_tokens: { type: 'model_request_failed_error', retry: 'terminal' },
+  cloud_credential_error: { type: 'model_request_failed_error', retry: 'terminal' },
+}
+
+export function modelError(code: SDKAssistantMessageError, message: string): SessionError {
+  const known = MODEL_ERRORS[code] ?? MODEL_ERRORS.unknown
+  return { type: known.type, code, message: message || code, retry_status: { type: known.retry } }
+}
+
+/** A request to the model failed and the agent is about to try again. */
+export function retryError(
+  code: SDKAssistantMessageError,
+  status: number | null,
+  attempt: number,
+  max: number,
+  delayMs: number,
+): SessionError {
+  const known = MODEL_ERRORS[code] ?? MODEL_ERRORS.unknown
+  return {
+    type: known.type,
+    code,
+    message: `The model endpoint answered ${status ?? 'nothing'} (${code}); try ${attempt} of ${max} follows in ${Math.round(delayMs / 100) / 10} s.`,
+    retry_status: { type: 'retrying' },
+  }
+}
+
+const exhausted = (code: string, message: string, more: Record<string, unknown> = {}): SessionError => ({
+  type: 'unknown_error',
+  code,
+  message,
+  retry_status: { type: 'exhausted' },
+  ...more,
+})
+
+export const serverRestarted = (): SessionError =>
+  exhausted(
+    'server_restarted',
+    'The server stopped while this turn ran. What the agent had already done stands; send a message to go on.',
+    { side_effect_possible: true },
+  )
+
+export const modelStalled = (seconds: number): SessionError => ({
+  ...exhausted('model_unreachable', `The model endpoint gave no sign of life for ${seconds} s; the turn was ended.`),
+  type: 'model_request_failed_error',
+})
+
+export const storeFailed = (reason: string): SessionError =>
+  exhausted(
+    reason === 'disk_full' ? 'disk_full' : 'storage_unavailable',
+    reason === 'disk_full'
+      ? 'The disk of the data folder was full; the agent was ended because its work could not be recorded.'
+      : 'The store could not be written; the agent was ended because its work could not be recorded.',
+    { side_effect_possible: true },
+  )
+
+/** The agent process ended before its turn did. */
+export function processEnded(exit: AgentExit, failure: Error | null): SessionError {
+  const cause = exit.error ?? (exit.code === null && exit.signal === null ? failure : null)
+  if (cause && exit.code === null && exit.signal === null)
+    return exhausted('agent_unavailable', `The agent could not be started: ${cause.message}`)
+  const how = exit.signal ? `was ended by ${exit.signal}` : `exited with code ${exit.code}`
+  // 137: the kernel's OOM killer, or anyone's KILL, as a wrapper reports it.
+  const last = exit.stderr ? ` It last said: ${exit.stderr.slice(-500)}` : ''
+  return exhausted('process_crashed', `The agent process ${how} before the turn was done.${last}`, {
+    exit_code: exit.code,
+    signal: exit.signal,
+    stderr_tail: exit.stderr,
+    side_effect_possible: true,
+  })
+}
+
+/** The server itself failed to run the turn. */
+export const couldNotRun = (message: string): SessionError =>
+  exhausted('agent_unavailable', `The turn could not be run: ${message}`, { side_effect_possible: true })

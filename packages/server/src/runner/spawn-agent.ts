@@ -1,0 +1,69 @@
+import type { SpawnedProcess, SpawnOptions } from '@anthropic-ai/claude-agent-sdk'
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Containment } from './containment.ts'
+import { killGroup, type PidFiles } from './pid-files.ts'
+
+/** How a process ended. `error` is set when it could not be started. */
+export interface AgentExit {
+  code: number | null
+  signal: NodeJS.Signals | null
+  error: Error | null
+  /** The last lines it wrote to stderr. */
+  stderr: string
+}
+
+export interface AgentChild {
+  readonly process: SpawnedProcess
+  /** Resolves once when the process has ended and its group has been swept. */
+  readonly exited: Promise<AgentExit>
+  /** Signals the whole group. */
+  signal(signal: NodeJS.Signals): void
+}
+
+const STDERR_TAIL = 4_096
+
+/** Starts an agent process in a group of its own, contained, and notes its pid. Never throws: a failure is an exit. */
+export function spawnAgent(
+  options: SpawnOptions,
+  sessionId: string,
+  containment: Containment,
+  pidFiles: PidFiles,
+): AgentChild {
+  const { command, args, watchdog } = containment.wrap(options.command, options.args)
+  const child: ChildProcess = spawn(command, args, {
+    cwd: options.cwd,
+    env: options.env as NodeJS.ProcessEnv,
+    detached: true,
+    stdio: watchdog ? ['pipe', 'pipe', 'pipe', 'pipe'] : ['pipe', 'pipe', 'pipe'],
+  })
+  const { pid } = child
+  if (pid !== undefined) pidFiles.add(pid, sessionId)
+  let stderr = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-STDERR_TAIL)
+  })
+  // A write to a process that has just died is not news; its exit is.
+  child.stdin?.on('error', () => {})
+  const { promise: exited, resolve } = Promise.withResolvers<AgentExit>()
+  const end = (code: number | null, signal: NodeJS.Signals | null, error: Error | null) => {
+    if (pid !== undefined) {
+      // Tools it started may outlive it, after a polite exit too.
+      killGroup(pid)
+      pidFiles.remove(pid)
+    }
+    for (const stream of child.stdio) stream?.destroy()
+    resolve({ code, signal, error, stderr: stderr.trim() })
+  }
+  child.once('error', (error) => {
+    if (pid === undefined) end(null, null, error)
+  })
+  // 'close' would wait for tools that inherited stdout; the process itself is what counts.
+  child.once('exit', (code, signal) => setImmediate(end, code, signal, null))
+  return {
+    process: child as unknown as SpawnedProcess,
+    exited,
+    signal: (signal) => {
+      if (pid !== undefined && child.exitCode === null && child.signalCode === null) killGroup(pid, signal)
+    },
+  }
+}

@@ -1,0 +1,29 @@
+import type { Clock } from '../lib/clock.ts'
+import type { EventLog } from '../log/event-log.ts'
+import type { Store } from '../store/store.ts'
+
+/** What the use cases work with. */
+export interface SessionContext {
+  store: Store
+  log: EventLog
+  clock: Clock
+  settings: SessionSettings
+}
+
+/** What of the configuration decides how sessions are made. */
+export interface SessionSettings {
+  /** Who answers for the model; `none` refuses new work. */
+  modelSource: 'configured' | 'demo' | 'none'
+  /** Model of an agent that names none; null leaves the choice to the agent. */
+  defaultModel: string | null
+  /** Workdir of sessions that name none; null gives each a fresh one of its own. */
+  defaultCwd: string | null
+  /** Where sessions' own folders (workdir, config dir) are made. */
+  sessionsDir: string
+  /** Null when the agent binary can be started, else what is wrong. */
+  agentProblem: string | null
+  /** Null when bypassed permissions will be accepted by the agent, else why not and what to do. */
+  bypassProblem: string | null
+  /** Turns that may wait in one session. */
+  maxQueuedTurns: number
+}

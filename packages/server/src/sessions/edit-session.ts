@@ -1,0 +1,107 @@
+import { ApiError } from '@troupe/protocol/error'
+import type { UpdateSession } from '@troupe/protocol/session'
+import { rm } from 'node:fs/promises'
+import type { z } from 'zod'
+import type { SessionRow, SessionPatch } from '../store/store.ts'
+import { NoSuchSession, VersionConflict } from '../store/store.ts'
+import { sessionPaths } from './admission.ts'
+import { changeSession, requireSession } from './change-session.ts'
+import type { SessionContext } from './context.ts'
+import { newEvent } from './end-turn.ts'
+import { TRANSITIONS } from './transitions.ts'
+
+/** Changes title and metadata. A change that changes nothing appends nothing. */
+export async function updateSession(
+  context: SessionContext,
+  sessionId: string,
+  body: z.infer<typeof UpdateSession>,
+): Promise<SessionRow> {
+  for (const field of ['agent', 'budget', 'vault_ids'] as const)
+    if (body[field] !== undefined)
+      throw new ApiError('unsupported_feature', `Updating ${field} is not supported yet; title and metadata are.`)
+  await changeSession(context, sessionId, ({ session }, at) => {
+    const patch: SessionPatch = {}
+    if (body.title !== undefined && body.title !== session.title) patch.title = body.title
+    const metadata = mergeMetadata(session.metadata, body.metadata)
+    if (JSON.stringify(metadata) !== JSON.stringify(session.metadata)) patch.metadata = metadata
+    if (Object.keys(patch).length === 0) return null
+    return { session: patch, events: [newEvent('session.updated', null, at, { ...patch })] }
+  })
+  return requireSession(context, sessionId)
+}
+
+function mergeMetadata(
+  old: Record<string, string>,
+  change: Record<string, string | null> | null | undefined,
+): Record<string, string> {
+  if (change === undefined) return old
+  if (change === null) return {}
+  const merged = new Map(Object.entries(old))
+  for (const [key, value] of Object.entries(change))
+    if (value === null) merged.delete(key)
+    else merged.set(key, value)
+  if (merged.size > 16)
+    throw new ApiError('validation_failed', `metadata would have ${merged.size} pairs; at most 16 are kept.`, {
+      errors: [{ pointer: '/metadata', code: 'too_big', detail: 'at most 16 pairs' }],
+    })
+  return Object.fromEntries(merged)
+}
+
+/** Keeps the history and takes no more input. Archiving twice is one archiving. Throws `session_running`. */
+export async function archiveSession(context: SessionContext, sessionId: string): Promise<SessionRow> {
+  await changeSession(context, sessionId, ({ session }, at) => {
+    const status = TRANSITIONS[session.status].archive
+    if (status === null) throw running(session)
+    if (session.archivedAt !== null) return null
+    return {
+      session: { status, archivedAt: at },
+      events: [newEvent('session.status_terminated', null, at, { reason: 'archived' })],
+    }
+  })
+  return requireSession(context, sessionId)
+}
+
+/** Erases a session: log, turns, transcript, its own workdir and config dir. Throws `session_running`. */
+export async function deleteSession(context: SessionContext, sessionId: string): Promise<void> {
+  for (;;) {
+    const session = await requireSession(context, sessionId)
+    if (TRANSITIONS[session.status].delete === null) throw running(session)
+    try {
+      await context.log.deleteSession(sessionId, context.clock.now(), session.version)
+      break
+    } catch (error) {
+      if (error instanceof VersionConflict) continue
+      if (!(error instanceof NoSuchSession)) throw error
+    }
+  }
+  // A workdir the caller named is the caller's; only what the server made is removed.
+  await rm(sessionPaths(context.settings.sessionsDir, sessionId).root, { recursive: true, force: true, maxRetries: 3 })
+}
+
+const running = (session: SessionRow) =>
+  new ApiError('session_running', `Session ${session.id} is ${session.status}; interrupt it and wait until it is idle.`)
+
+/** Sessions erased in one sweep, at most; a caller repeats until `matched` is 0. */
+export const MAX_PRUNE = 10_000
+
+/** Erases sessions that have not changed (or, for the origin API, ended) since `before`. */
+export async function pruneSessions(
+  context: SessionContext,
+  before: number,
+  statuses: ('idle' | 'terminated')[],
+  dryRun: boolean,
+  field: 'updated' | 'ended',
+): Promise<{ matched: number; deleted: number }> {
+  const ids = await context.store.findPrunable(before, statuses, MAX_PRUNE, field)
+  let deleted = 0
+  if (!dryRun)
+    for (const id of ids)
+      try {
+        await deleteSession(context, id)
+        deleted++
+      } catch (error) {
+        // One that came to life meanwhile, or was deleted by another, is not ours to erase.
+        if (!(error instanceof ApiError)) throw error
+      }
+  return { matched: ids.length, deleted }
+}

@@ -1,0 +1,127 @@
+import { newId } from '@troupe/protocol/ids'
+import type { SessionError } from '@troupe/protocol/event'
+import type { StopReason } from '@troupe/protocol/session'
+import { type NewEvent, NO_USAGE, type SessionPatch, type TurnRow, type UsageTotals } from '../store/store.ts'
+import type { Decision, SessionState } from './change-session.ts'
+import { usageToWire } from './session-status.ts'
+import { TRANSITIONS } from './transitions.ts'
+
+/** How a turn ended. */
+export interface TurnOutcome {
+  status: 'completed' | 'failed' | 'cancelled'
+  stopReason: StopReason
+  error: SessionError | null
+  text: string | null
+  structured: unknown
+  /** What the turn cost; null when it never reached the agent. */
+  usage: UsageTotals | null
+  modelRequests: number | null
+  /** The SDK's running totals after the turn, where it reported them. */
+  sdkTotals?: UsageTotals
+  /** The SDK's result as the origin API shows it, where there was one. */
+  originResult?: Record<string, unknown>
+}
+
+/** An event that is not an input: taken at the moment it is made. */
+export function newEvent(
+  type: string,
+  turnId: string | null,
+  at: number,
+  body: Record<string, unknown> = {},
+): NewEvent {
+  return { id: newId('sevt'), type, turnId, threadId: null, processedAt: at, body }
+}
+
+export function addUsage(a: UsageTotals, b: UsageTotals | null): UsageTotals {
+  if (!b) return a
+  return {
+    inputTokens: a.inputTokens + b.inputTokens,
+    outputTokens: a.outputTokens + b.outputTokens,
+    cacheReadTokens: a.cacheReadTokens + b.cacheReadTokens,
+    cacheCreationTokens: a.cacheCreationTokens + b.cacheCreationTokens,
+    costUsd: a.costUsd + b.costUsd,
+  }
+}
+
+/**
+ * The change that ends a turn, and, when it was the last one open, the session's work: `turn.*`, then `session.error`
+ * where there was one, then `session.usage` immediately before `session.status_idle`.
+ */
+export function endTurn(
+  { session, openTurns }: SessionState,
+  turn: TurnRow,
+  outcome: TurnOutcome,
+  at: number,
+): Decision {
+  const isLast = openTurns.every((open) => open.id === turn.id)
+  const usage = addUsage(session.usage, outcome.usage)
+  const activeMs = session.activeMs + (turn.startedAt === null ? 0 : Math.max(0, at - turn.startedAt))
+  const events: NewEvent[] = []
+  if (outcome.error) events.push(newEvent('session.error', turn.id, at, { error: outcome.error }))
+  events.push(
+    newEvent(`turn.${outcome.status}`, turn.id, at, {
+      stop_reason: outcome.stopReason,
+      error: outcome.error,
+      output: { text: outcome.text, structured: outcome.structured ?? null },
+      usage: outcome.usage && usageToWire(outcome.usage, turn.startedAt === null ? 0 : at - turn.startedAt),
+      model_requests: outcome.modelRequests,
+    }),
+  )
+  const patch: SessionPatch = {
+    usage,
+    activeMs,
+    lastTurnStatus: outcome.status,
+    lastError: outcome.error,
+    stopReason: outcome.stopReason,
+    endedAt: at,
+    ...(session.currentTurnId === turn.id && { currentTurnId: null }),
+    ...(outcome.sdkTotals && { sdkTotals: outcome.sdkTotals }),
+    ...(outcome.originResult && { originResult: outcome.originResult }),
+    ...(outcome.text !== null && {
+      result: {
+        turn_id: turn.id,
+        text: outcome.text,
+        structured: outcome.structured ?? null,
+        is_error: outcome.status === 'failed',
+      },
+    }),
+  }
+  if (isLast) {
+    patch.status = TRANSITIONS[session.status].end_work ?? session.status
+    patch.queuedAt = null
+    events.push(
+      newEvent('session.usage', turn.id, at, { usage: usageToWire(usage, activeMs), budget: null }),
+      newEvent('session.status_idle', turn.id, at, { stop_reason: outcome.stopReason, stop_details: null }),
+    )
+  }
+  const { status, stopReason, error, usage: turnUsage, modelRequests } = outcome
+  return {
+    session: patch,
+    turns: [
+      {
+        id: turn.id,
+        patch: {
+          status,
+          stopReason,
+          error,
+          usage: turnUsage,
+          modelRequests,
+          endedAt: at,
+          output: outcome.text === null ? null : { text: outcome.text, structured: outcome.structured ?? null },
+        },
+      },
+    ],
+    events,
+  }
+}
+
+/** The outcome of a turn that was stopped before the agent took it. */
+export const NEVER_STARTED: TurnOutcome = {
+  status: 'cancelled',
+  stopReason: { type: 'interrupted' },
+  error: null,
+  text: null,
+  structured: null,
+  usage: NO_USAGE,
+  modelRequests: 0,
+}

@@ -1,0 +1,110 @@
+import type { PermissionMode, SessionAgent } from '@troupe/protocol/agent'
+import { ApiError } from '@troupe/protocol/error'
+import { parseId } from '@troupe/protocol/ids'
+import { resolveAgent } from '../agents/resolve-agent.ts'
+import type { SessionRow } from '../store/store.ts'
+import { assertCanRun, assertEnv, assertWorkdir } from './admission.ts'
+import { changeSession, requireSession } from './change-session.ts'
+import type { SessionContext } from './context.ts'
+import { createSession, type Idempotency, newInput } from './create-session.ts'
+import { queueTurn } from './queue-turn.ts'
+
+/** The origin API's request, checked. Undefined: not sent. */
+export interface Execute {
+  prompt: string
+  allowedTools?: string[]
+  disallowedTools?: string[]
+  systemPrompt?: string | null
+  permissionMode?: PermissionMode
+  model?: string
+  cwd?: string
+  maxTurns?: number
+  env?: Record<string, string>
+  resumeSessionId?: string
+}
+
+/** A refusal in the origin API's own words, which its clients read. */
+export class OriginRefusal extends Error {
+  override readonly name = 'OriginRefusal'
+}
+
+/** Starts a session, or goes on with one, as the origin API does. Throws `OriginRefusal` and `ApiError`s. */
+export async function execute(
+  context: SessionContext,
+  request: Execute,
+  idempotency: Idempotency | null,
+): Promise<SessionRow> {
+  if (request.resumeSessionId !== undefined) return resume(context, request.resumeSessionId, request, idempotency)
+  const agent = applyTo(resolveAgent({ type: 'inline' }, context.settings.defaultModel), request)
+  return createSession(
+    context,
+    {
+      agent,
+      cwd: request.cwd ?? null,
+      env: request.env ?? {},
+      maxTurns: request.maxTurns ?? null,
+      inputs: [newInput([{ type: 'text', text: request.prompt }], null)],
+      title: null,
+      metadata: {},
+      externalId: null,
+      source: 'origin',
+    },
+    idempotency,
+  )
+}
+
+/** Options that are sent again replace the session's; the others keep their earlier value. Of two resumes at once exactly one wins. */
+async function resume(
+  context: SessionContext,
+  given: string,
+  request: Execute,
+  idempotency: Idempotency | null,
+): Promise<SessionRow> {
+  const id = parseId('sesn', given)
+  const known = id === null ? null : await context.store.readSession(id)
+  if (id === null || !known) throw new OriginRefusal(`Session ${given} not found.`)
+  assertCanRun(context.settings, request.permissionMode ?? known.agent.permission_mode)
+  assertEnv(request.env ?? {})
+  if (request.cwd !== undefined) await assertWorkdir(request.cwd)
+  const input = newInput([{ type: 'text', text: request.prompt }], null)
+  await changeSession(context, id, (state, at) => {
+    const { session } = state
+    if (session.status === 'running' || session.status === 'rescheduling')
+      throw new OriginRefusal(`Session ${given} is currently running`)
+    if (session.messageCount === 0)
+      throw new OriginRefusal(`Session ${given} has no recorded Claude session ID. Cannot resume.`)
+    const queued = queueTurn(state, [input], at, context.settings.maxQueuedTurns)
+    return {
+      ...queued,
+      session: {
+        ...queued.session,
+        agent: applyTo(session.agent, request),
+        options: {
+          ...session.options,
+          ...(request.env && { env: request.env }),
+          ...(request.maxTurns !== undefined && { maxTurns: request.maxTurns }),
+          ...(request.cwd !== undefined && { ownWorkdir: false }),
+          modelSource: context.settings.modelSource === 'demo' ? ('demo' as const) : ('configured' as const),
+        },
+        ...(request.cwd !== undefined && { cwd: request.cwd }),
+      },
+      ...(idempotency && { effect: { ...idempotency, result: JSON.stringify({ session_id: id }) } }),
+    }
+  }).catch((error: unknown) => {
+    throw error instanceof ApiError && error.code === 'session_not_found'
+      ? new OriginRefusal(`Session ${given} not found.`)
+      : error
+  })
+  return requireSession(context, id)
+}
+
+function applyTo(agent: SessionAgent, request: Execute): SessionAgent {
+  return {
+    ...agent,
+    ...(request.model !== undefined && { model: { ...agent.model, id: request.model } }),
+    ...(request.systemPrompt !== undefined && { system: request.systemPrompt }),
+    ...(request.permissionMode !== undefined && { permission_mode: request.permissionMode }),
+    ...(request.allowedTools !== undefined && { allowed_tools: request.allowedTools }),
+    ...(request.disallowedTools !== undefined && { disallowed_tools: request.disallowedTools }),
+  }
+}

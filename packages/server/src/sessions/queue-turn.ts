@@ -1,0 +1,93 @@
+import { ApiError } from '@troupe/protocol/error'
+import type { ContentBlock } from '@troupe/protocol/event'
+import { newId } from '@troupe/protocol/ids'
+import type { NewEvent, SessionPatch, TurnRow } from '../store/store.ts'
+import type { SessionState } from './change-session.ts'
+import { newEvent } from './end-turn.ts'
+import { TRANSITIONS } from './transitions.ts'
+
+export interface Input {
+  id: string
+  content: ContentBlock[]
+  text: string
+  clientId: string | null
+}
+
+/** Where the origin API joins a resumed prompt to what came before. */
+const RESUME_MARK = '\n\n--- Session Resume ---\n'
+/** Characters of prompt text kept beside the session; the whole inputs are in the log. */
+const MAX_PROMPT_CHARS = 1024 * 1024
+
+export const inputEvent = (input: Input, turnId: string): NewEvent => ({
+  id: input.id,
+  type: 'user.message',
+  turnId,
+  threadId: null,
+  processedAt: null,
+  body: { content: input.content, ...(input.clientId !== null && { client_id: input.clientId }) },
+})
+
+/**
+ * Puts inputs that came together as one turn at the end of the session's queue, and gives an idle session work:
+ * `user.message`…, `session.status_running` where the status changes, `session.queued`.
+ * Throws `session_terminated` and `queue_full`.
+ */
+export function queueTurn(
+  { session, openTurns }: SessionState,
+  inputs: Input[],
+  at: number,
+  maxQueuedTurns: number,
+): { session: SessionPatch; newTurns: TurnRow[]; events: NewEvent[] } {
+  const status = TRANSITIONS[session.status].send
+  if (status === null)
+    throw new ApiError(
+      'session_terminated',
+      `Session ${session.id} is archived and takes no more input; create a new one.`,
+    )
+  const waiting = openTurns.filter((turn) => turn.status === 'queued').length
+  if (waiting >= maxQueuedTurns)
+    throw new ApiError(
+      'queue_full',
+      `Session ${session.id} already has ${waiting} turns waiting; at most ${maxQueuedTurns} may.`,
+      {
+        retryAfter: 10,
+      },
+    )
+  const turn: TurnRow = {
+    id: newId('turn'),
+    sessionId: session.id,
+    number: session.turnCount + 1,
+    status: 'queued',
+    inputEventIds: inputs.map((input) => input.id),
+    output: null,
+    stopReason: null,
+    error: null,
+    usage: null,
+    modelRequests: null,
+    createdAt: at,
+    startedAt: null,
+    endedAt: null,
+  }
+  const events = inputs.map((input) => inputEvent(input, turn.id))
+  if (session.status === 'idle') events.push(newEvent('session.status_running', turn.id, at))
+  events.push(newEvent('session.queued', turn.id, at))
+  const text = inputs.map((input) => input.text).join('\n')
+  const prompt = session.prompt === '' ? text : session.prompt + RESUME_MARK + text
+  return {
+    session: {
+      status,
+      turnCount: turn.number,
+      prompt: prompt.length > MAX_PROMPT_CHARS ? prompt.slice(-MAX_PROMPT_CHARS) : prompt,
+      // An idle session has left the queue of sessions; one that runs takes its next turn by itself.
+      ...(session.status === 'idle' && {
+        queuedAt: at,
+        lastTurnStatus: 'queued' as const,
+        lastError: null,
+        startedAt: null,
+        endedAt: null,
+      }),
+    },
+    newTurns: [turn],
+    events,
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Forward only; each entry runs once, in its own transaction, and never changes after a release. The number of entries
+ * applied is the database's `user_version`.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  create table sessions (
+    id text primary key,
+    status text not null,
+    version integer not null,
+    last_seq integer not null,
+    epoch integer not null,
+    holder text,
+    lease_until integer,
+    queued_at integer,
+    current_turn_id text,
+    last_turn_status text,
+    turn_count integer not null,
+    message_count integer not null,
+    agent text not null,
+    agent_id text not null,
+    options text not null,
+    cwd text not null,
+    title text,
+    metadata text not null,
+    external_id text,
+    prompt text not null,
+    stop_reason text,
+    stop_reason_type text,
+    last_error text,
+    result text,
+    origin_result text,
+    usage text not null,
+    sdk_totals text not null,
+    active_ms integer not null,
+    started_at integer,
+    ended_at integer,
+    created_at integer not null,
+    updated_at integer not null,
+    archived_at integer
+  );
+  create index sessions_newest on sessions (created_at, id);
+  create index sessions_current on sessions (created_at, id) where archived_at is null;
+  create index sessions_status on sessions (status, created_at, id);
+  create index sessions_queue on sessions (queued_at, id) where queued_at is not null;
+  create index sessions_held on sessions (holder) where holder is not null;
+  create unique index sessions_external on sessions (external_id) where external_id is not null and archived_at is null;
+
+  create table turns (
+    id text primary key,
+    session_id text not null,
+    number integer not null,
+    status text not null,
+    input_event_ids text not null,
+    output text,
+    stop_reason text,
+    error text,
+    usage text,
+    model_requests integer,
+    created_at integer not null,
+    started_at integer,
+    ended_at integer
+  );
+  create unique index turns_session on turns (session_id, number);
+  create index turns_open on turns (session_id, number) where status in ('queued', 'in_progress', 'waiting');
+
+  create table events (
+    session_id text not null,
+    seq integer not null,
+    id text not null,
+    repeats integer,
+    type text not null,
+    turn_id text,
+    thread_id text,
+    created_at integer not null,
+    processed_at integer,
+    body text not null,
+    primary key (session_id, seq)
+  ) without rowid;
+  create index events_id on events (session_id, id, seq);
+  create index events_repeats on events (session_id, repeats) where repeats is not null;
+
+  create table messages (
+    session_id text not null,
+    n integer not null,
+    turn_id text,
+    created_at integer not null,
+    body text not null,
+    primary key (session_id, n)
+  );
+
+  create table transcript (
+    session_id text not null,
+    subpath text not null,
+    n integer not null,
+    uuid text,
+    body text not null,
+    primary key (session_id, subpath, n)
+  );
+  create unique index transcript_uuid on transcript (session_id, subpath, uuid) where uuid is not null;
+
+  create table tombstones (id text primary key, deleted_at integer not null) without rowid;
+
+  create table outbox (
+    n integer primary key,
+    session_id text not null,
+    seq integer not null,
+    type text not null,
+    created_at integer not null
+  );
+
+  create table idempotency (
+    principal text not null,
+    key text not null,
+    fingerprint text not null,
+    state text not null,
+    effect text,
+    status integer,
+    body text,
+    created_at integer not null,
+    primary key (principal, key)
+  );
+  create index idempotency_age on idempotency (created_at);
+  `,
+]

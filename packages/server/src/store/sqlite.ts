@@ -1,0 +1,525 @@
+import Sqlite from 'better-sqlite3'
+import {
+  type Compilable,
+  DummyDriver,
+  type ExpressionBuilder,
+  Kysely,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely'
+import { GroupCommit } from './group-commit.ts'
+import { MIGRATIONS } from './migrations.ts'
+import {
+  eventFromRow,
+  patchToColumns,
+  sessionFromRow,
+  sessionToRow,
+  turnFromRow,
+  turnPatchToColumns,
+  turnToRow,
+} from './rows.ts'
+import type { EventsTable, SessionsTable, Tables, TurnsTable } from './schema.ts'
+import {
+  type Committed,
+  type EventFilter,
+  type EventRow,
+  ExternalIdTaken,
+  type IdempotencyRecord,
+  type MessageRow,
+  NoSuchSession,
+  type Position,
+  type SessionChange,
+  type SessionFilter,
+  type SessionRow,
+  StaleEpoch,
+  type Store,
+  VersionConflict,
+} from './store.ts'
+
+/** Builds SQL and never runs it: better-sqlite3 is synchronous, and a group commit needs that. */
+const sql = new Kysely<Tables>({
+  dialect: {
+    createAdapter: () => new SqliteAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (db) => new SqliteIntrospector(db),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  },
+})
+
+/** Types of events that webhooks will be offered; the outbox holds these only. */
+const OUTBOX_TYPES = /^(session\.(created|status_|error|updated|deleted)|turn\.)/
+
+/** Statements kept prepared, at most; shapes beyond that (rare filters) are prepared anew. */
+const MAX_STATEMENTS = 500
+
+export interface SqliteOptions {
+  /** Pages the file may have, at most. For tests that fill the disk. */
+  maxPages?: number
+}
+
+/**
+ * The embedded store: one file, WAL, `synchronous=FULL`. Opens or creates `file` and brings it to the newest schema.
+ * Throws when the file was written by a newer Troupe.
+ */
+export function openSqliteStore(file: string, options: SqliteOptions = {}): SqliteStore {
+  const db = new Sqlite(file, { timeout: 0 })
+  db.pragma('journal_mode = wal')
+  db.pragma('synchronous = full')
+  db.pragma('cache_size = -16000')
+  db.pragma('mmap_size = 268435456')
+  const version = db.pragma('user_version', { simple: true }) as number
+  if (version > MIGRATIONS.length) {
+    db.close()
+    throw new Error(`${file} has schema ${version}; this Troupe knows ${MIGRATIONS.length}. Start the newer one.`)
+  }
+  for (const [index, migration] of MIGRATIONS.entries()) {
+    if (index < version) continue
+    db.transaction(() => {
+      db.exec(migration)
+      db.pragma(`user_version = ${index + 1}`)
+    })()
+  }
+  if (options.maxPages) db.pragma(`max_page_count = ${options.maxPages}`)
+  return new SqliteStore(db)
+}
+
+export class SqliteStore implements Store {
+  readonly #db: Sqlite.Database
+  readonly #writer: GroupCommit
+  readonly #statements = new Map<string, Sqlite.Statement>()
+
+  constructor(db: Sqlite.Database) {
+    this.#db = db
+    this.#writer = new GroupCommit(db)
+  }
+
+  createSession(row: SessionRow, change: SessionChange): Promise<Committed> {
+    return this.#writer.write(() => {
+      try {
+        this.#run(sql.insertInto('sessions').values(sessionToRow(row)))
+      } catch (error) {
+        if (isUnique(error)) throw new ExternalIdTaken(row.externalId ?? row.id)
+        throw error
+      }
+      return this.#apply(change)
+    })
+  }
+
+  commit(change: SessionChange): Promise<Committed> {
+    return this.#writer.write(() => this.#apply(change))
+  }
+
+  #apply(change: SessionChange): Committed {
+    const { sessionId } = change
+    const decides = change.session !== undefined || change.newTurns !== undefined || change.turns !== undefined
+    const numbers = this.#number(change, decides)
+    if (change.session) {
+      const columns = patchToColumns(change.session)
+      if (Object.keys(columns).length > 0)
+        try {
+          this.#run(sql.updateTable('sessions').set(columns).where('id', '=', sessionId))
+        } catch (error) {
+          if (isUnique(error)) throw new ExternalIdTaken(change.session.externalId ?? '')
+          throw error
+        }
+    }
+    for (const turn of change.newTurns ?? []) this.#run(sql.insertInto('turns').values(turnToRow(turn)))
+    for (const { id, patch } of change.turns ?? [])
+      this.#run(sql.updateTable('turns').set(turnPatchToColumns(patch)).where('id', '=', id))
+    const events = this.#insertEvents(change, numbers.firstSeq)
+    this.#insertMessages(change, numbers.firstMessage)
+    if (change.effect) {
+      const { principal, key, result } = change.effect
+      this.#statement('update idempotency set effect = ? where principal = ? and key = ?').run(result, principal, key)
+    }
+    return { events }
+  }
+
+  /** Takes the numbers for a change and checks, in the same statement, that it may still be made. */
+  #number(change: SessionChange, decides: boolean): { firstSeq: number; firstMessage: number } {
+    const events = change.events?.length ?? 0
+    const messages = change.messages?.length ?? 0
+    const row = this.#statement(
+      `update sessions set last_seq = last_seq + ?, message_count = message_count + ?, updated_at = ?,
+         version = version + ?
+       where id = ? and (? is null or epoch = ?) and (? is null or version = ?)
+       returning last_seq, message_count`,
+    ).get(
+      events,
+      messages,
+      change.at,
+      decides ? 1 : 0,
+      change.sessionId,
+      change.epoch ?? null,
+      change.epoch ?? null,
+      change.version ?? null,
+      change.version ?? null,
+    ) as { last_seq: number; message_count: number } | undefined
+    if (!row) this.#refuse(change)
+    return { firstSeq: row.last_seq - events + 1, firstMessage: row.message_count - messages + 1 }
+  }
+
+  #refuse(change: SessionChange): never {
+    const now = this.#statement('select epoch, version from sessions where id = ?').get(change.sessionId) as
+      | { epoch: number; version: number }
+      | undefined
+    if (!now) throw new NoSuchSession(change.sessionId)
+    if (change.epoch !== undefined && change.epoch !== now.epoch)
+      throw new StaleEpoch(`${change.sessionId}: epoch ${change.epoch} is over, ${now.epoch} has begun`)
+    throw new VersionConflict(`${change.sessionId}: version ${change.version} is over, it is ${now.version}`)
+  }
+
+  #insertEvents(change: SessionChange, firstSeq: number): EventRow[] {
+    const insert = this.#statement(
+      `insert into events (session_id, seq, id, repeats, type, turn_id, thread_id, created_at, processed_at, body)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    return (change.events ?? []).map((event, index) => {
+      const row: EventRow = {
+        sessionId: change.sessionId,
+        seq: firstSeq + index,
+        id: event.id,
+        repeats: event.repeats ?? null,
+        type: event.type,
+        turnId: event.turnId,
+        threadId: event.threadId,
+        createdAt: change.at,
+        processedAt: event.processedAt,
+        body: JSON.stringify(event.body),
+      }
+      const { sessionId, seq, id, repeats, type, turnId, threadId, createdAt, processedAt, body } = row
+      insert.run(sessionId, seq, id, repeats, type, turnId, threadId, createdAt, processedAt, body)
+      if (OUTBOX_TYPES.test(type))
+        this.#statement('insert into outbox (session_id, seq, type, created_at) values (?, ?, ?, ?)').run(
+          sessionId,
+          seq,
+          type,
+          createdAt,
+        )
+      return row
+    })
+  }
+
+  #insertMessages(change: SessionChange, first: number): void {
+    if (!change.messages) return
+    const insert = this.#statement(
+      'insert into messages (session_id, n, turn_id, created_at, body) values (?, ?, ?, ?, ?)',
+    )
+    for (const [index, message] of change.messages.entries())
+      insert.run(change.sessionId, first + index, message.turnId, change.at, message.body)
+  }
+
+  deleteSession(id: string, at: number, version?: number): Promise<void> {
+    return this.#writer.write(() => {
+      this.#number({ sessionId: id, at, ...(version !== undefined && { version }) }, true)
+      for (const table of ['turns', 'events', 'messages', 'transcript', 'outbox'] as const)
+        this.#statement(`delete from ${table} where session_id = ?`).run(id)
+      this.#statement('delete from sessions where id = ?').run(id)
+      this.#statement('insert or replace into tombstones (id, deleted_at) values (?, ?)').run(id, at)
+    })
+  }
+
+  async readSession(id: string): Promise<SessionRow | null> {
+    const row = this.#statement('select * from sessions where id = ?').get(id) as SessionsTable | undefined
+    return row ? sessionFromRow(row) : null
+  }
+
+  async readSessionState(id: string) {
+    const session = await this.readSession(id)
+    if (!session) return null
+    const rows = this.#statement(
+      `select * from turns where session_id = ? and status in ('queued', 'in_progress', 'waiting') order by number`,
+    ).all(id) as TurnsTable[]
+    return { session, openTurns: rows.map(turnFromRow) }
+  }
+
+  async findByExternalId(externalId: string): Promise<SessionRow | null> {
+    const row = this.#statement('select * from sessions where external_id = ? and archived_at is null').get(externalId)
+    return row ? sessionFromRow(row as SessionsTable) : null
+  }
+
+  async isDeleted(id: string): Promise<boolean> {
+    return this.#statement('select 1 from tombstones where id = ?').get(id) !== undefined
+  }
+
+  async listSessions(filter: SessionFilter, order: 'asc' | 'desc', limit: number, from: Position | null) {
+    const direction = (order === 'asc') !== (from?.backward ?? false) ? 'asc' : 'desc'
+    let query = sql.selectFrom('sessions').selectAll().where(sessionsWhere(filter))
+    if (from)
+      query = query.where(({ eb, refTuple, tuple }) =>
+        eb(refTuple('created_at', 'id'), direction === 'asc' ? '>' : '<', tuple(from.at, from.id)),
+      )
+    const rows = this.#all<SessionsTable>(
+      query
+        .orderBy('created_at', direction)
+        .orderBy('id', direction)
+        .limit(limit + 1),
+    )
+    const page = rows.slice(0, limit).map(sessionFromRow)
+    if (from?.backward) page.reverse()
+    return { rows: page, more: rows.length > limit }
+  }
+
+  async countSessions(filter: SessionFilter): Promise<number> {
+    const query = sql.selectFrom('sessions').select(({ fn }) => fn.countAll<number>().as('n'))
+    return this.#all<{ n: number }>(query.where(sessionsWhere(filter)))[0]!.n
+  }
+
+  async findPrunable(before: number, statuses: SessionRow['status'][], limit: number, field: 'updated' | 'ended') {
+    const column = field === 'updated' ? 'updated_at' : 'ended_at'
+    return this.#all<{ id: string }>(
+      sql
+        .selectFrom('sessions')
+        .select('id')
+        .where('status', 'in', statuses)
+        .where(column, '<', before)
+        .orderBy('created_at')
+        .limit(limit),
+    ).map((row) => row.id)
+  }
+
+  async readTurn(sessionId: string, turnId: string) {
+    const row = this.#statement('select * from turns where id = ? and session_id = ?').get(turnId, sessionId)
+    return row ? turnFromRow(row as TurnsTable) : null
+  }
+
+  async listTurns(sessionId: string, order: 'asc' | 'desc', limit: number, after: number | null) {
+    let query = sql.selectFrom('turns').selectAll().where('session_id', '=', sessionId)
+    if (after !== null) query = query.where('number', order === 'asc' ? '>' : '<', after)
+    const rows = this.#all<TurnsTable>(query.orderBy('number', order).limit(limit + 1))
+    return { rows: rows.slice(0, limit).map(turnFromRow), more: rows.length > limit }
+  }
+
+  async readEvents(sessionId: string, after: number, limit: number): Promise<EventRow[]> {
+    const rows = this.#statement('select * from events where session_id = ? and seq > ? order by seq limit ?')
+    return (rows.all(sessionId, after, limit) as EventsTable[]).map(eventFromRow)
+  }
+
+  async listEvents(sessionId: string, filter: EventFilter, order: 'asc' | 'desc', limit: number) {
+    let query = sql.selectFrom('events').selectAll().where('session_id', '=', sessionId).where('repeats', 'is', null)
+    if (filter.afterSeq !== undefined) query = query.where('seq', '>', filter.afterSeq)
+    if (filter.beforeSeq !== undefined) query = query.where('seq', '<', filter.beforeSeq)
+    if (filter.types) query = query.where('type', 'in', filter.types)
+    if (filter.turnId) query = query.where('turn_id', '=', filter.turnId)
+    query = query.where((eb) => eb.and(createdAt(eb, filter.createdAt)))
+    const rows = this.#all<EventsTable>(query.orderBy('seq', order).limit(limit + 1))
+    const page = rows.slice(0, limit).map((row) => this.#newest(eventFromRow(row)))
+    return { rows: page, more: rows.length > limit }
+  }
+
+  async readEvent(sessionId: string, eventId: string): Promise<EventRow | null> {
+    const row = this.#statement('select * from events where session_id = ? and id = ? order by seq limit 1')
+    const found = row.get(sessionId, eventId) as EventsTable | undefined
+    return found ? this.#newest(eventFromRow(found)) : null
+  }
+
+  /** The newest form of an event, under the first form's `seq`. Only inputs are ever repeated. */
+  #newest(first: EventRow): EventRow {
+    if (first.processedAt !== null) return first
+    const last = this.#statement(
+      'select * from events where session_id = ? and repeats = ? order by seq desc limit 1',
+    ).get(first.sessionId, first.seq) as EventsTable | undefined
+    return last ? { ...eventFromRow(last), seq: first.seq, repeats: null, createdAt: first.createdAt } : first
+  }
+
+  async readInbox(sessionId: string, after: number, types: string[]): Promise<EventRow[]> {
+    return this.#all<EventsTable>(
+      sql
+        .selectFrom('events')
+        .selectAll()
+        .where('session_id', '=', sessionId)
+        .where('seq', '>', after)
+        .where('repeats', 'is', null)
+        .where('type', 'in', types)
+        .orderBy('seq'),
+    ).map(eventFromRow)
+  }
+
+  async readMessages(sessionId: string, after: number, limit: number): Promise<MessageRow[]> {
+    const rows = this.#statement(
+      'select n, turn_id as turnId, created_at as createdAt, body from messages where session_id = ? and n > ? order by n limit ?',
+    )
+    return rows.all(sessionId, after, limit) as MessageRow[]
+  }
+
+  claimNext(holder: string, at: number, leaseUntil: number): Promise<SessionRow | null> {
+    return this.#writer.write(() => {
+      const row = this.#statement(
+        `update sessions set holder = ?, lease_until = ?, epoch = epoch + 1, version = version + 1, queued_at = null
+         where id = (select id from sessions where queued_at is not null and (holder is null or lease_until < ?)
+                     order by queued_at, id limit 1)
+         returning *`,
+      ).get(holder, leaseUntil, at)
+      return row ? sessionFromRow(row as SessionsTable) : null
+    })
+  }
+
+  seize(sessionId: string, holder: string, leaseUntil: number): Promise<SessionRow | null> {
+    return this.#writer.write(() => {
+      const row = this.#statement(
+        `update sessions set holder = ?, lease_until = ?, epoch = epoch + 1, version = version + 1 where id = ? returning *`,
+      ).get(holder, leaseUntil, sessionId)
+      return row ? sessionFromRow(row as SessionsTable) : null
+    })
+  }
+
+  async renewLeases(holder: string, leaseUntil: number): Promise<void> {
+    await this.#writer.write(() => {
+      this.#statement('update sessions set lease_until = ? where holder = ?').run(leaseUntil, holder)
+    })
+  }
+
+  async findHeld(): Promise<string[]> {
+    const rows = this.#statement(
+      `select id from sessions where holder is not null or (status in ('running', 'rescheduling') and queued_at is null)`,
+    ).all() as { id: string }[]
+    return rows.map((row) => row.id)
+  }
+
+  async queuePosition(queuedAt: number, id: string): Promise<number> {
+    const row = this.#statement(
+      'select count(*) as n from sessions where queued_at is not null and (queued_at, id) < (?, ?)',
+    ).get(queuedAt, id) as { n: number }
+    return row.n + 1
+  }
+
+  async queueDepth(): Promise<number> {
+    return (this.#statement('select count(*) as n from sessions where queued_at is not null').get() as { n: number }).n
+  }
+
+  appendTranscript(
+    sessionId: string,
+    subpath: string,
+    entries: { uuid: string | null; body: string }[],
+  ): Promise<void> {
+    return this.#writer.write(() => {
+      // A transcript mirrored after its session was erased must not come back to life.
+      if (!this.#statement('select 1 from sessions where id = ?').get(sessionId)) return
+      const next = this.#statement(
+        'select coalesce(max(n), 0) + 1 as n from transcript where session_id = ? and subpath = ?',
+      ).get(sessionId, subpath) as { n: number }
+      const insert = this.#statement(
+        'insert or ignore into transcript (session_id, subpath, n, uuid, body) values (?, ?, ?, ?, ?)',
+      )
+      for (const [index, entry] of entries.entries())
+        insert.run(sessionId, subpath, next.n + index, entry.uuid, entry.body)
+    })
+  }
+
+  async loadTranscript(sessionId: string, subpath: string): Promise<string[]> {
+    const rows = this.#statement('select body from transcript where session_id = ? and subpath = ? order by n')
+    return (rows.all(sessionId, subpath) as { body: string }[]).map((row) => row.body)
+  }
+
+  async listTranscripts(sessionId: string): Promise<string[]> {
+    const rows = this.#statement(`select distinct subpath from transcript where session_id = ? and subpath <> ''`)
+    return (rows.all(sessionId) as { subpath: string }[]).map((row) => row.subpath)
+  }
+
+  clearTranscript(sessionId: string): Promise<void> {
+    return this.#writer.write(() => {
+      this.#statement('delete from transcript where session_id = ?').run(sessionId)
+    })
+  }
+
+  beginIdempotent(principal: string, key: string, fingerprint: string, at: number): Promise<IdempotencyRecord | null> {
+    return this.#writer.write(() => {
+      const known = this.#statement(
+        'select fingerprint, state, effect, status, body from idempotency where principal = ? and key = ?',
+      ).get(principal, key) as IdempotencyRecord | undefined
+      if (known) return known
+      this.#statement(
+        `insert into idempotency (principal, key, fingerprint, state, created_at) values (?, ?, ?, 'running', ?)`,
+      ).run(principal, key, fingerprint, at)
+      return null
+    })
+  }
+
+  finishIdempotent(principal: string, key: string, status: number, body: string): Promise<void> {
+    return this.#writer.write(() => {
+      this.#statement(
+        `update idempotency set state = 'done', status = ?, body = ? where principal = ? and key = ?`,
+      ).run(status, body, principal, key)
+    })
+  }
+
+  abandonIdempotent(principal: string, key: string): Promise<void> {
+    return this.#writer.write(() => {
+      this.#statement('delete from idempotency where principal = ? and key = ? and effect is null').run(principal, key)
+    })
+  }
+
+  sweep(before: { idempotency: number; outbox: number }, boot: boolean): Promise<void> {
+    return this.#writer.write(() => {
+      this.#statement('delete from idempotency where created_at < ?').run(before.idempotency)
+      if (boot) this.#statement(`delete from idempotency where state = 'running' and effect is null`).run()
+      this.#statement('delete from outbox where created_at < ?').run(before.outbox)
+    })
+  }
+
+  async checkWritable(): Promise<void> {
+    await this.#writer.write(() => {
+      this.#statement('insert into outbox (session_id, seq, type, created_at) values (?, 0, ?, 0)').run('', 'probe')
+      this.#statement(`delete from outbox where session_id = '' and type = 'probe'`).run()
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#writer.settled()
+    if (!this.#db.open) return
+    this.#statements.clear()
+    this.#db.close()
+  }
+
+  /** A setting of the connection, for `doctor` and tests. */
+  pragma(name: string): unknown {
+    return this.#db.pragma(name, { simple: true })
+  }
+
+  #statement(text: string): Sqlite.Statement {
+    let statement = this.#statements.get(text)
+    if (!statement) {
+      statement = this.#db.prepare(text)
+      if (this.#statements.size < MAX_STATEMENTS) this.#statements.set(text, statement)
+    }
+    return statement
+  }
+
+  #run(query: Compilable): void {
+    const { sql: text, parameters } = query.compile()
+    this.#statement(text).run(...parameters)
+  }
+
+  #all<T>(query: Compilable): T[] {
+    const { sql: text, parameters } = query.compile()
+    return this.#statement(text).all(...parameters) as T[]
+  }
+}
+
+function isUnique(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'SQLITE_CONSTRAINT_UNIQUE'
+}
+
+function sessionsWhere(filter: SessionFilter) {
+  return (eb: ExpressionBuilder<Tables, 'sessions'>) => {
+    const all = createdAt(eb, filter.createdAt)
+    if (!filter.includeArchived) all.push(eb('archived_at', 'is', null))
+    if (filter.statuses) all.push(eb('status', 'in', filter.statuses))
+    if (filter.externalId !== undefined) all.push(eb('external_id', '=', filter.externalId))
+    if (filter.agentId !== undefined) all.push(eb('agent_id', '=', filter.agentId))
+    if (filter.stopReasons) all.push(eb('stop_reason_type', 'in', filter.stopReasons))
+    return eb.and(all)
+  }
+}
+
+type Range = { gt?: number; gte?: number; lt?: number; lte?: number } | undefined
+
+function createdAt(eb: ExpressionBuilder<Tables, 'sessions' | 'events'>, range: Range) {
+  const all = []
+  if (range?.gt !== undefined) all.push(eb('created_at', '>', range.gt))
+  if (range?.gte !== undefined) all.push(eb('created_at', '>=', range.gte))
+  if (range?.lt !== undefined) all.push(eb('created_at', '<', range.lt))
+  if (range?.lte !== undefined) all.push(eb('created_at', '<=', range.lte))
+  return all
+}

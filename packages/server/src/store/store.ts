@@ -1,0 +1,296 @@
+import type { SessionAgent } from '@troupe/protocol/agent'
+import type { SessionError } from '@troupe/protocol/event'
+import type { SessionStatus, StopReason } from '@troupe/protocol/session'
+import type { TurnStatus } from '@troupe/protocol/turn'
+
+/** Sums over a session or a turn. Tokens are whole numbers; `costUsd` is the SDK's estimate at list price. */
+export interface UsageTotals {
+  inputTokens: number
+  outputTokens: number
+  cacheReadTokens: number
+  cacheCreationTokens: number
+  costUsd: number
+}
+
+export const NO_USAGE: UsageTotals = {
+  inputTokens: 0,
+  outputTokens: 0,
+  cacheReadTokens: 0,
+  cacheCreationTokens: 0,
+  costUsd: 0,
+}
+
+/** What the agent is started with, besides what stands in `agent`. */
+export interface SessionOptions {
+  env: Record<string, string>
+  maxTurns: number | null
+  /** The workdir was made for this session and goes with it. */
+  ownWorkdir: boolean
+  /** Which API made the session. */
+  source: 'native' | 'origin'
+  /** Who answers for the model. */
+  modelSource: 'configured' | 'demo'
+}
+
+export interface SessionRow {
+  id: string
+  status: SessionStatus
+  /** Grows with each change of status, turns or options; not with a mere append. */
+  version: number
+  lastSeq: number
+  epoch: number
+  holder: string | null
+  leaseUntil: number | null
+  /** Since when the session waits for a slot; null when it does not. */
+  queuedAt: number | null
+  currentTurnId: string | null
+  lastTurnStatus: TurnStatus | null
+  turnCount: number
+  messageCount: number
+  agent: SessionAgent
+  options: SessionOptions
+  cwd: string
+  title: string | null
+  metadata: Record<string, string>
+  externalId: string | null
+  /** All prompts so far, joined as the origin API joins them. */
+  prompt: string
+  stopReason: StopReason | null
+  lastError: SessionError | null
+  result: { turn_id: string; text: string | null; structured: unknown; is_error: boolean } | null
+  /** The newest `ResultMessage`, as the origin API shows it. */
+  originResult: Record<string, unknown> | null
+  usage: UsageTotals
+  /** The SDK's own running totals when the last turn ended; what a turn cost is the difference. */
+  sdkTotals: UsageTotals
+  activeMs: number
+  startedAt: number | null
+  endedAt: number | null
+  createdAt: number
+  updatedAt: number
+  archivedAt: number | null
+}
+
+/** The fields of a session that a change may set. */
+export type SessionPatch = Partial<
+  Omit<SessionRow, 'id' | 'version' | 'lastSeq' | 'epoch' | 'messageCount' | 'createdAt'>
+>
+
+export interface TurnRow {
+  id: string
+  sessionId: string
+  number: number
+  status: TurnStatus
+  inputEventIds: string[]
+  output: { text: string | null; structured: unknown } | null
+  stopReason: StopReason | null
+  error: SessionError | null
+  usage: UsageTotals | null
+  modelRequests: number | null
+  createdAt: number
+  startedAt: number | null
+  endedAt: number | null
+}
+
+export type TurnPatch = Partial<Omit<TurnRow, 'id' | 'sessionId' | 'number' | 'createdAt'>>
+
+export interface NewEvent {
+  id: string
+  type: string
+  turnId: string | null
+  threadId: string | null
+  /** When the agent took it; null for an input it has not taken yet. */
+  processedAt: number | null
+  /** The payload fields, which stand beside the envelope's on the wire. */
+  body: Record<string, unknown>
+  /** The `seq` of the event this one repeats under the same id. */
+  repeats?: number
+}
+
+/** One entry of a session's log as stored. `body` is JSON text: most readers only pass it on. */
+export interface EventRow {
+  sessionId: string
+  seq: number
+  id: string
+  repeats: number | null
+  type: string
+  turnId: string | null
+  threadId: string | null
+  createdAt: number
+  processedAt: number | null
+  body: string
+}
+
+export interface MessageRow {
+  n: number
+  turnId: string | null
+  createdAt: number
+  /** The SDK's message, whole, as JSON text. */
+  body: string
+}
+
+/** One state change, whole: all of it is committed or nothing. */
+export interface SessionChange {
+  sessionId: string
+  /** Time of the change, in ms. */
+  at: number
+  /** Made by a runner under this lease: refused with `StaleEpoch` once another run has begun. */
+  epoch?: number
+  /** Refused with `VersionConflict` when the session has changed since it was read. */
+  version?: number
+  session?: SessionPatch
+  newTurns?: TurnRow[]
+  turns?: { id: string; patch: TurnPatch }[]
+  events?: NewEvent[]
+  messages?: { turnId: string | null; body: string }[]
+  /** The idempotency key under which the change is made, and what it did: committed together. */
+  effect?: { principal: string; key: string; result: string }
+}
+
+export interface Committed {
+  /** The events as numbered. */
+  events: EventRow[]
+}
+
+export interface SessionFilter {
+  statuses?: SessionStatus[] | undefined
+  createdAt?: { gt?: number; gte?: number; lt?: number; lte?: number } | undefined
+  includeArchived?: boolean | undefined
+  externalId?: string | undefined
+  agentId?: string | undefined
+  stopReasons?: string[] | undefined
+}
+
+/** Keyset position: the rows after (`forward`) or before this one in the list's order. */
+export interface Position {
+  at: number
+  id: string
+  backward: boolean
+}
+
+export interface EventFilter {
+  types?: string[] | undefined
+  turnId?: string | undefined
+  afterSeq?: number | undefined
+  beforeSeq?: number | undefined
+  createdAt?: { gt?: number; gte?: number; lt?: number; lte?: number } | undefined
+}
+
+export interface IdempotencyRecord {
+  fingerprint: string
+  state: 'running' | 'done'
+  effect: string | null
+  status: number | null
+  body: string | null
+}
+
+/** Another run has taken the session over; the caller must stop its agent. */
+export class StaleEpoch extends Error {
+  override readonly name = 'StaleEpoch'
+}
+
+/** The session changed since it was read; read again and decide again. */
+export class VersionConflict extends Error {
+  override readonly name = 'VersionConflict'
+}
+
+/** The session (or its row) is gone. */
+export class NoSuchSession extends Error {
+  override readonly name = 'NoSuchSession'
+}
+
+/** Another session holds that `external_id`. */
+export class ExternalIdTaken extends Error {
+  override readonly name = 'ExternalIdTaken'
+}
+
+/** The store could not take the change (disk full, locked, failing); nothing of it was written. */
+export class StorageUnavailable extends Error {
+  override readonly name = 'StorageUnavailable'
+  readonly reason: 'disk_full' | 'locked' | 'io'
+  constructor(reason: 'disk_full' | 'locked' | 'io', cause: unknown) {
+    super(`the store cannot be written (${reason})`, { cause })
+    this.reason = reason
+  }
+}
+
+/**
+ * The store's contract. Every method is asynchronous and takes and returns plain data, so that a store may live in
+ * another thread or on another machine. What a resolved write wrote is on disk. One suite of tests runs on every store.
+ */
+export interface Store {
+  /** Creates a session with its first change. Throws `ExternalIdTaken`. */
+  createSession(row: SessionRow, change: SessionChange): Promise<Committed>
+  /** Applies a change. Throws `StaleEpoch`, `VersionConflict`, `NoSuchSession`, `StorageUnavailable`. */
+  commit(change: SessionChange): Promise<Committed>
+  /** Erases a session with all that hangs on it and leaves a tombstone. `version` as in a change. */
+  deleteSession(id: string, at: number, version?: number): Promise<void>
+
+  readSession(id: string): Promise<SessionRow | null>
+  /** The session and its turns that have not ended, in order. One consistent read. */
+  readSessionState(id: string): Promise<{ session: SessionRow; openTurns: TurnRow[] } | null>
+  findByExternalId(externalId: string): Promise<SessionRow | null>
+  isDeleted(id: string): Promise<boolean>
+  /** At most `limit` sessions by (created, id), and whether more follow in that direction. */
+  listSessions(
+    filter: SessionFilter,
+    order: 'asc' | 'desc',
+    limit: number,
+    from: Position | null,
+  ): Promise<{ rows: SessionRow[]; more: boolean }>
+  countSessions(filter: SessionFilter): Promise<number>
+  /** Sessions not running, last changed before `before`, oldest first. */
+  findPrunable(before: number, statuses: SessionStatus[], limit: number, field: 'updated' | 'ended'): Promise<string[]>
+
+  readTurn(sessionId: string, turnId: string): Promise<TurnRow | null>
+  listTurns(
+    sessionId: string,
+    order: 'asc' | 'desc',
+    limit: number,
+    after: number | null,
+  ): Promise<{ rows: TurnRow[]; more: boolean }>
+
+  /** Events with `seq` greater than `after`, in order: what a tail reads. */
+  readEvents(sessionId: string, after: number, limit: number): Promise<EventRow[]>
+  /** Each event once: its newest form, at its first `seq`. */
+  listEvents(
+    sessionId: string,
+    filter: EventFilter,
+    order: 'asc' | 'desc',
+    limit: number,
+  ): Promise<{ rows: EventRow[]; more: boolean }>
+  /** The newest form of an event. */
+  readEvent(sessionId: string, eventId: string): Promise<EventRow | null>
+  /** First events of this type and later than `after`: how a runner reads its inbox. */
+  readInbox(sessionId: string, after: number, types: string[]): Promise<EventRow[]>
+  readMessages(sessionId: string, after: number, limit: number): Promise<MessageRow[]>
+
+  /** Takes the longest waiting session: new epoch, lease until `leaseUntil`. Null when none waits. One atomic step. */
+  claimNext(holder: string, at: number, leaseUntil: number): Promise<SessionRow | null>
+  /** Takes a session whose last run is known to be dead, for reconciliation: new epoch. */
+  seize(sessionId: string, holder: string, leaseUntil: number): Promise<SessionRow | null>
+  /** Prolongs all leases of a holder. */
+  renewLeases(holder: string, leaseUntil: number): Promise<void>
+  /** Sessions that are held, by whomever, or have work and neither a holder nor a place in the queue. */
+  findHeld(): Promise<string[]>
+  /** Position 1 is next. */
+  queuePosition(queuedAt: number, id: string): Promise<number>
+  queueDepth(): Promise<number>
+
+  appendTranscript(sessionId: string, subpath: string, entries: { uuid: string | null; body: string }[]): Promise<void>
+  loadTranscript(sessionId: string, subpath: string): Promise<string[]>
+  listTranscripts(sessionId: string): Promise<string[]>
+  clearTranscript(sessionId: string): Promise<void>
+
+  /** Claims an idempotency key: null when it was free, else what is known of its first use. */
+  beginIdempotent(principal: string, key: string, fingerprint: string, at: number): Promise<IdempotencyRecord | null>
+  finishIdempotent(principal: string, key: string, status: number, body: string): Promise<void>
+  /** Frees a key whose request had no effect. */
+  abandonIdempotent(principal: string, key: string): Promise<void>
+  /** Drops keys and outbox rows older than `before`; at boot also the claims that died without an effect. */
+  sweep(before: { idempotency: number; outbox: number }, boot: boolean): Promise<void>
+
+  /** Rejects unless a row can be written now. */
+  checkWritable(): Promise<void>
+  close(): Promise<void>
+}

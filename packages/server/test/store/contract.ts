@@ -1,0 +1,229 @@
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { ExternalIdTaken, NoSuchSession, StaleEpoch, type Store, VersionConflict } from '../../src/store/store.ts'
+import { change, event, sessionRow, turnRow } from '../support/rows.ts'
+
+/** What every store keeps; run on each one. `open` gives an empty store, `reopen` the same one after a restart. */
+export function storeContract(name: string, open: () => Promise<{ store: Store; reopen(): Promise<Store>; end(): Promise<void> }>) {
+  describe(`the store contract on ${name}`, () => {
+    let harness: Awaited<ReturnType<typeof open>>
+    let store: Store
+
+    beforeEach(async () => {
+      harness = await open()
+      store = harness.store
+    })
+    afterEach(() => harness.end())
+
+    const create = async (fields = {}) => {
+      const row = sessionRow(fields)
+      await store.createSession(row, change(row.id, { events: [event('session.created')] }))
+      return row.id
+    }
+    const seqs = async (id: string) => (await store.readEvents(id, 0, 10_000)).map(({ seq }) => seq)
+
+    test('L1 a log has no gaps, whatever is appended at once and whatever is refused', async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(fc.record({ events: fc.integer({ min: 0, max: 4 }), stale: fc.boolean() }), { maxLength: 30 }),
+          async (appends) => {
+            const id = await create()
+            const results = await Promise.allSettled(
+              appends.map(({ events, stale }) =>
+                store.commit(
+                  change(id, { epoch: stale ? 7 : 0, events: Array.from({ length: events }, () => event()) }),
+                ),
+              ),
+            )
+            const appended = appends.reduce((sum, { events, stale }) => sum + (stale ? 0 : events), 1)
+            expect(await seqs(id)).toEqual(Array.from({ length: appended }, (_, index) => index + 1))
+            expect(results.map(({ status }) => status)).toEqual(
+              appends.map(({ stale }) => (stale ? 'rejected' : 'fulfilled')),
+            )
+          },
+        ),
+        { numRuns: 30 },
+      )
+    })
+
+    test('L2 one change is whole: events, session, turn, messages and outbox, or none of them', async () => {
+      const id = await create()
+      const turn = turnRow(id)
+      await store.commit(change(id, { newTurns: [turn], session: { status: 'running' }, events: [event('turn.started')] }))
+      const doomed = store.commit(
+        change(id, {
+          session: { status: 'idle', title: 'never' },
+          // A turn number that is taken breaks the change after its session part was written.
+          newTurns: [turnRow(id, { number: 1 })],
+          events: [event()],
+          messages: [{ turnId: null, body: '{}' }],
+        }),
+      )
+      await expect(doomed).rejects.toThrow()
+      const state = (await store.readSessionState(id))!
+      expect(state.session).toMatchObject({ status: 'running', title: null, lastSeq: 2, messageCount: 0, version: 1 })
+      expect(state.openTurns).toEqual([turn])
+      expect(await store.readMessages(id, 0, 10)).toEqual([])
+    })
+
+    test('L3 an old epoch cannot append, and says so', async () => {
+      const id = await create({ status: 'running', queuedAt: 5 })
+      const claimed = (await store.claimNext('node_a', 10, 20))!
+      expect(claimed).toMatchObject({ id, epoch: 1, holder: 'node_a', queuedAt: null })
+      await store.seize(id, 'node_b', 99)
+      await expect(store.commit(change(id, { epoch: 1, events: [event()] }))).rejects.toThrow(StaleEpoch)
+      await store.commit(change(id, { epoch: 2, events: [event()] }))
+      expect(await seqs(id)).toEqual([1, 2])
+    })
+
+    test('L5 a decision made on an old version is refused; a mere append does not make it old', async () => {
+      const id = await create()
+      await store.commit(change(id, { events: [event()] }))
+      await store.commit(change(id, { version: 0, session: { title: 'first' } }))
+      await expect(store.commit(change(id, { version: 0, session: { title: 'second' } }))).rejects.toThrow(VersionConflict)
+      expect((await store.readSession(id))!.title).toBe('first')
+    })
+
+    test('R1 of many claims at once each waiting session is taken once, oldest first', async () => {
+      const ids: string[] = []
+      for (let index = 0; index < 5; index++) ids.push(await create({ status: 'running', queuedAt: 100 + index }))
+      expect(await store.queuePosition(103, ids[3]!)).toBe(4)
+      const claims = await Promise.all(Array.from({ length: 8 }, () => store.claimNext('node_a', 200, 300)))
+      expect(claims.flatMap((claim) => (claim ? [claim.id] : []))).toEqual(ids)
+      expect(await store.queueDepth()).toBe(0)
+      expect((await store.findHeld()).sort()).toEqual(ids.sort())
+    })
+
+    test('S1 an input that was taken is listed once, newest form, at its first seq; a tail sees both', async () => {
+      const id = await create()
+      const input = event('user.message', { processedAt: null, body: { content: 'hi' } })
+      await store.commit(change(id, { events: [input, event()] }))
+      await store.commit(change(id, { at: 3_000, events: [{ ...input, processedAt: 3_000, repeats: 2 }] }))
+      const { rows } = await store.listEvents(id, {}, 'asc', 100)
+      expect(rows.map(({ seq, processedAt }) => [seq, processedAt])).toEqual([
+        [1, 1_000],
+        [2, 3_000],
+        [3, 1_000],
+      ])
+      expect(await seqs(id)).toEqual([1, 2, 3, 4])
+      expect(await store.readEvent(id, input.id)).toMatchObject({ seq: 2, processedAt: 3_000 })
+      expect((await store.readInbox(id, 0, ['user.message'])).map(({ seq }) => seq)).toEqual([2])
+    })
+
+    test('S2 a list walked by its cursor shows each session once, in either direction', async () => {
+      const ids: string[] = []
+      for (let index = 0; index < 23; index++) ids.push(await create({ createdAt: 1_000 + Math.floor(index / 3) }))
+      const sorted = [...ids].sort()
+      for (const order of ['asc', 'desc'] as const) {
+        const walked: string[] = []
+        let from: { at: number; id: string; backward: boolean } | null = null
+        for (;;) {
+          const { rows, more } = await store.listSessions({}, order, 4, from)
+          walked.push(...rows.map(({ id }) => id))
+          const last = rows.at(-1)!
+          from = { at: last.createdAt, id: last.id, backward: false }
+          if (!more) break
+        }
+        expect(walked).toEqual(order === 'asc' ? sorted : sorted.toReversed())
+      }
+      const { rows: page } = await store.listSessions({}, 'asc', 4, null)
+      const { rows: next } = await store.listSessions({}, 'asc', 4, { at: page[3]!.createdAt, id: page[3]!.id, backward: false })
+      const { rows: back } = await store.listSessions({}, 'asc', 4, { at: next[0]!.createdAt, id: next[0]!.id, backward: true })
+      expect(back).toEqual(page)
+    })
+
+    test('S3 filters of a list hold, alone and together', async () => {
+      const running = await create({ status: 'running', createdAt: 10 })
+      const archived = await create({ status: 'terminated', archivedAt: 30, createdAt: 20 })
+      const stopped = await create({ stopReason: { type: 'interrupted' }, createdAt: 30, externalId: 'x' })
+      const ids = async (filter: Parameters<Store['listSessions']>[0]) =>
+        (await store.listSessions(filter, 'asc', 100, null)).rows.map(({ id }) => id)
+      expect(await ids({})).toEqual([running, stopped])
+      expect(await ids({ includeArchived: true })).toEqual([running, archived, stopped])
+      expect(await ids({ statuses: ['running'] })).toEqual([running])
+      expect(await ids({ stopReasons: ['interrupted'] })).toEqual([stopped])
+      expect(await ids({ externalId: 'x', createdAt: { gt: 10, lte: 30 } })).toEqual([stopped])
+      expect(await ids({ agentId: 'agent_other' })).toEqual([])
+      expect(await store.countSessions({ includeArchived: true })).toBe(3)
+    })
+
+    test('S4 an external_id belongs to one session until that is archived', async () => {
+      const first = await create({ externalId: 'issue-42' })
+      await expect(create({ externalId: 'issue-42' })).rejects.toThrow(ExternalIdTaken)
+      expect((await store.findByExternalId('issue-42'))!.id).toBe(first)
+      await store.commit(change(first, { session: { archivedAt: 5, status: 'terminated' } }))
+      const second = await create({ externalId: 'issue-42' })
+      expect((await store.findByExternalId('issue-42'))!.id).toBe(second)
+    })
+
+    test('S5 a deleted session leaves a tombstone and nothing else; a late transcript does not bring it back', async () => {
+      const id = await create()
+      const kept = await create()
+      await store.commit(change(id, { newTurns: [turnRow(id)], messages: [{ turnId: null, body: '{}' }] }))
+      await store.appendTranscript(id, '', [{ uuid: 'a', body: '{}' }])
+      await store.deleteSession(id, 9)
+      await store.appendTranscript(id, '', [{ uuid: 'b', body: '{}' }])
+      expect(await store.readSession(id)).toBeNull()
+      expect(await store.isDeleted(id)).toBe(true)
+      expect(await seqs(id)).toEqual([])
+      expect(await store.loadTranscript(id, '')).toEqual([])
+      expect((await store.listTurns(id, 'asc', 10, null)).rows).toEqual([])
+      await expect(store.commit(change(id, { events: [event()] }))).rejects.toThrow(NoSuchSession)
+      expect(await seqs(kept)).toEqual([1])
+    })
+
+    test('T1 a transcript keeps its order, takes each uuid once, and subagents have their own', async () => {
+      const id = await create()
+      await store.appendTranscript(id, '', [
+        { uuid: 'a', body: '1' },
+        { uuid: null, body: '2' },
+      ])
+      await store.appendTranscript(id, '', [
+        { uuid: 'a', body: 'again' },
+        { uuid: 'b', body: '3' },
+      ])
+      await store.appendTranscript(id, 'agents/x', [{ uuid: 'a', body: 'x' }])
+      expect(await store.loadTranscript(id, '')).toEqual(['1', '2', '3'])
+      expect(await store.loadTranscript(id, 'agents/x')).toEqual(['x'])
+      expect(await store.listTranscripts(id)).toEqual(['agents/x'])
+    })
+
+    test('I1 an idempotency key is claimed once; its effect is committed with the change it belongs to', async () => {
+      const claims = await Promise.all([1, 2, 3].map(() => store.beginIdempotent('p', 'k', 'f', 5)))
+      expect(claims.filter((claim) => claim === null)).toHaveLength(1)
+      const id = await create()
+      await expect(
+        store.commit(change(id, { epoch: 9, effect: { principal: 'p', key: 'k', result: 'done' } })),
+      ).rejects.toThrow(StaleEpoch)
+      expect((await store.beginIdempotent('p', 'k', 'f', 5))!.effect).toBeNull()
+      await store.commit(change(id, { effect: { principal: 'p', key: 'k', result: 'done' } }))
+      await store.abandonIdempotent('p', 'k')
+      expect((await store.beginIdempotent('p', 'k', 'f', 5))!).toMatchObject({ state: 'running', effect: 'done' })
+      await store.finishIdempotent('p', 'k', 200, 'body')
+      expect((await store.beginIdempotent('p', 'k', 'f', 5))!).toMatchObject({ state: 'done', status: 200, body: 'body' })
+      await store.sweep({ idempotency: 6, outbox: 6 }, false)
+      expect(await store.beginIdempotent('p', 'k', 'f', 7)).toBeNull()
+    })
+
+    test('D1 what was resolved is there after a restart; at boot, claims that did nothing are free again', async () => {
+      const id = await create({ metadata: { a: 'b' }, title: 'täst 日本' })
+      await store.beginIdempotent('p', 'k', 'f', 5)
+      const before = await store.readSession(id)
+      store = await harness.reopen()
+      await store.sweep({ idempotency: 0, outbox: 0 }, true)
+      expect(await store.readSession(id)).toEqual(before)
+      expect(await seqs(id)).toEqual([1])
+      expect(await store.beginIdempotent('p', 'k', 'f', 5)).toBeNull()
+    })
+
+    test('P1 what may be pruned has ended long enough ago and does not run', async () => {
+      const old = await create({ updatedAt: 10, endedAt: 10 })
+      await create({ updatedAt: 10, endedAt: 10, status: 'running' })
+      const never = await create({ updatedAt: 10, endedAt: null })
+      const touch = (id: string, at: number) => store.commit(change(id, { at }))
+      await Promise.all([touch(old, 10), touch(never, 10)])
+      expect(await store.findPrunable(50, ['idle', 'terminated'], 10, 'ended')).toEqual([old])
+      expect((await store.findPrunable(50, ['idle'], 10, 'updated')).sort()).toEqual([old, never].sort())
+    })
+  })
+}

@@ -1,0 +1,90 @@
+import Sqlite from 'better-sqlite3'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { openSqliteStore } from '../../src/store/sqlite.ts'
+import { StorageUnavailable } from '../../src/store/store.ts'
+import { change, event, sessionRow } from '../support/rows.ts'
+import { storeContract } from './contract.ts'
+
+let folder: string
+const file = () => join(folder, 'troupe.db')
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'troupe-store-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+storeContract('SQLite', async () => {
+  let store = openSqliteStore(file())
+  return {
+    store,
+    async reopen() {
+      await store.close()
+      store = openSqliteStore(file())
+      return store
+    },
+    end: () => store.close(),
+  }
+})
+
+test('D2 the file is WAL with synchronous=FULL: a resolved write has been flushed', async () => {
+  const store = openSqliteStore(file())
+  const db = new Sqlite(file(), { readonly: true })
+  expect(db.pragma('journal_mode', { simple: true })).toBe('wal')
+  expect(store.pragma('synchronous')).toBe(2)
+  db.close()
+  await store.close()
+})
+
+test('D3 a full disk refuses the write, loses nothing, and the store works again when there is room', async () => {
+  const row = sessionRow()
+  let store = openSqliteStore(file(), { maxPages: 60 })
+  await store.createSession(row, change(row.id, { events: [event()] }))
+  let acknowledged = 1
+  const big = { text: 'x'.repeat(8_000) }
+  for (;;) {
+    try {
+      await store.commit(change(row.id, { events: [event('agent.message', { body: big })] }))
+      acknowledged++
+    } catch (error) {
+      expect(error).toBeInstanceOf(StorageUnavailable)
+      expect((error as StorageUnavailable).reason).toBe('disk_full')
+      break
+    }
+  }
+  expect(acknowledged).toBeGreaterThan(3)
+  expect((await store.readEvents(row.id, 0, 1_000)).map(({ seq }) => seq)).toEqual(
+    Array.from({ length: acknowledged }, (_, index) => index + 1),
+  )
+  await expect(store.checkWritable()).resolves.toBeUndefined()
+  await store.close()
+  store = openSqliteStore(file())
+  const { events } = await store.commit(change(row.id, { events: [event('agent.message', { body: big })] }))
+  expect(events[0]!.seq).toBe(acknowledged + 1)
+  await store.close()
+})
+
+test('D4 a lock that another process holds is waited for without blocking, then the write goes through', async () => {
+  const store = openSqliteStore(file())
+  const other = new Sqlite(file(), { timeout: 0 })
+  other.exec('begin immediate')
+  const row = sessionRow()
+  const written = store.createSession(row, change(row.id, { events: [event()] }))
+  // The event loop goes round while the write waits.
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+  expect(await store.readSession(row.id)).toBeNull()
+  other.exec('commit')
+  other.close()
+  await written
+  expect(await store.readSession(row.id)).not.toBeNull()
+  await store.close()
+})
+
+test('D5 a file written by a newer Troupe is left alone', () => {
+  const db = new Sqlite(file())
+  db.pragma('user_version = 999')
+  db.close()
+  expect(() => openSqliteStore(file())).toThrow(/Start the newer one/)
+})

@@ -1,0 +1,69 @@
+import { newId } from '@troupe/protocol/ids'
+import { resolveAgent } from '../../src/agents/resolve-agent.ts'
+import { type NewEvent, NO_USAGE, type SessionChange, type SessionRow, type TurnRow } from '../../src/store/store.ts'
+
+/** A session as it is before its first change. */
+export function sessionRow(fields: Partial<SessionRow> = {}): SessionRow {
+  const at = fields.createdAt ?? 1_000
+  return {
+    id: newId('sesn'),
+    status: 'idle',
+    version: 0,
+    lastSeq: 0,
+    epoch: 0,
+    holder: null,
+    leaseUntil: null,
+    queuedAt: null,
+    currentTurnId: null,
+    lastTurnStatus: null,
+    turnCount: 0,
+    messageCount: 0,
+    agent: resolveAgent(undefined, null),
+    options: { env: {}, maxTurns: null, ownWorkdir: true, source: 'native', modelSource: 'demo' },
+    cwd: '/tmp',
+    title: null,
+    metadata: {},
+    externalId: null,
+    prompt: '',
+    stopReason: null,
+    lastError: null,
+    result: null,
+    originResult: null,
+    usage: NO_USAGE,
+    sdkTotals: NO_USAGE,
+    activeMs: 0,
+    startedAt: null,
+    endedAt: null,
+    createdAt: at,
+    updatedAt: at,
+    archivedAt: null,
+    ...fields,
+  }
+}
+
+export function turnRow(sessionId: string, fields: Partial<TurnRow> = {}): TurnRow {
+  return {
+    id: newId('turn'),
+    sessionId,
+    number: 1,
+    status: 'queued',
+    inputEventIds: [],
+    output: null,
+    stopReason: null,
+    error: null,
+    usage: null,
+    modelRequests: null,
+    createdAt: 1_000,
+    startedAt: null,
+    endedAt: null,
+    ...fields,
+  }
+}
+
+export function event(type = 'agent.message', fields: Partial<NewEvent> = {}): NewEvent {
+  return { id: newId('sevt'), type, turnId: null, threadId: null, processedAt: 1_000, body: {}, ...fields }
+}
+
+export function change(sessionId: string, fields: Partial<SessionChange> = {}): SessionChange {
+  return { sessionId, at: 2_000, ...fields }
+}
