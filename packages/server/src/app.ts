@@ -1,4 +1,4 @@
-import { type DemoModel, startDemoModel } from '@troupe/demo-model/demo-model'
+import type { DemoModel } from '@troupe/demo-model/demo-model'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import manifest from '../package.json' with { type: 'json' }
@@ -72,7 +72,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       store.sweep({ idempotency: clock.now() - IDEMPOTENCY_MS, outbox: clock.now() - OUTBOX_MS }, boot)
     await sweep(true)
     const model = chooseModelSource(config.env, config.demo_model)
-    const demoModel = model.source === 'demo' ? (options.demoModel ?? (await startDemoModel())) : null
+    const demoModel = model.source === 'demo' ? (options.demoModel ?? (await startDemo())) : null
     if (demoModel && !options.demoModel) undo.push(() => demoModel.close())
     const containment = detectContainment(options.containment)
     const wakeups = new Wakeups()
@@ -161,4 +161,10 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     await stopAll()
     throw error
   }
+}
+
+/** Loaded only where it is played. */
+async function startDemo(): Promise<DemoModel> {
+  const { startDemoModel } = await import('@troupe/demo-model/demo-model')
+  return startDemoModel()
 }

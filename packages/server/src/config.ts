@@ -76,6 +76,9 @@ export class ConfigError extends Error {
 export const envName = (setting: string): string => `TROUPE_${setting.toUpperCase()}`
 export const flagName = (setting: string): string => `--${setting.replaceAll('_', '-')}`
 
+/** Read by the CLI as a client; not settings of the server. */
+const CLIENT_NAMES = new Set(['TROUPE_URL', 'TROUPE_API_KEY'])
+
 export interface ConfigSources {
   /** By setting; undefined where a flag was not given. */
   flags?: Partial<Record<Setting, unknown>>
@@ -108,7 +111,7 @@ export function loadConfig(sources: ConfigSources = {}): Config {
     if (key !== '$schema' && !known.includes(key as Setting))
       problems.push(`troupe.config.json: there is no setting "${key}"; there are ${known.join(', ')}`)
   for (const name of Object.keys(env))
-    if (/^TROUPE_[A-Z_]+$/.test(name) && !known.some((setting) => envName(setting) === name))
+    if (/^TROUPE_[A-Z_]+$/.test(name) && !CLIENT_NAMES.has(name) && !known.some((setting) => envName(setting) === name))
       problems.push(`${name}: there is no such setting; there are ${known.map(envName).join(', ')}`)
   const parsed = ConfigSchema.safeParse(raw)
   if (!parsed.success)

@@ -1,5 +1,5 @@
 import Fastify, { type FastifyInstance } from 'fastify'
-import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import { newId } from '@troupe/protocol/ids'
 import { ApiError } from '@troupe/protocol/error'
 import type { AddressInfo } from 'node:net'
@@ -78,12 +78,10 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     keepAliveTimeout: 75_000,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
-    disableRequestLogging: true,
   }).withTypeProvider<ZodTypeProvider>() as unknown as Server
   fastify.setValidatorCompiler(validatorCompiler)
   // Answers are made from our own types; the schemas document them and tests hold the two together.
   fastify.setSerializerCompiler(() => (data) => JSON.stringify(data))
-  void serializerCompiler
   const routes: RouteContext = {
     ...context,
     cursors: new Cursors(),

@@ -21,6 +21,8 @@ export interface AgentChild {
 }
 
 const STDERR_TAIL = 4_096
+/** Milliseconds that what was written before the end may take to arrive. */
+const PIPE_PATIENCE_MS = 500
 
 /** Starts an agent process in a group of its own, contained, and notes its pid. Never throws: a failure is an exit. */
 export function spawnAgent(
@@ -51,7 +53,7 @@ export function spawnAgent(
       killGroup(pid)
       pidFiles.remove(pid)
     }
-    for (const stream of child.stdio) stream?.destroy()
+    releasePipes(child)
     resolve({ code, signal, error, stderr: stderr.trim() })
   }
   child.once('error', (error) => {
@@ -66,4 +68,18 @@ export function spawnAgent(
       if (pid !== undefined && child.exitCode === null && child.signalCode === null) killGroup(pid, signal)
     },
   }
+}
+
+/** Lets go of a dead process's pipes, even where something it started still holds the far end. */
+function releasePipes(child: ChildProcess): void {
+  child.stdin?.destroy()
+  const late = setTimeout(() => {
+    // Readers wait for the end, which `destroy` alone does not announce.
+    if (child.stdout && !child.stdout.readableEnded) child.stdout.emit('end')
+    for (const stream of child.stdio) stream?.destroy()
+  }, PIPE_PATIENCE_MS)
+  child.once('close', () => {
+    clearTimeout(late)
+    child.stdio[3]?.destroy()
+  })
 }

@@ -4,7 +4,10 @@ import { ExternalIdTaken, NoSuchSession, StaleEpoch, type Store, VersionConflict
 import { change, event, sessionRow, turnRow } from '../support/rows.ts'
 
 /** What every store keeps; run on each one. `open` gives an empty store, `reopen` the same one after a restart. */
-export function storeContract(name: string, open: () => Promise<{ store: Store; reopen(): Promise<Store>; end(): Promise<void> }>) {
+export function storeContract(
+  name: string,
+  open: () => Promise<{ store: Store; reopen(): Promise<Store>; end(): Promise<void> }>,
+) {
   describe(`the store contract on ${name}`, () => {
     let harness: Awaited<ReturnType<typeof open>>
     let store: Store
@@ -49,7 +52,9 @@ export function storeContract(name: string, open: () => Promise<{ store: Store; 
     test('L2 one change is whole: events, session, turn, messages and outbox, or none of them', async () => {
       const id = await create()
       const turn = turnRow(id)
-      await store.commit(change(id, { newTurns: [turn], session: { status: 'running' }, events: [event('turn.started')] }))
+      await store.commit(
+        change(id, { newTurns: [turn], session: { status: 'running' }, events: [event('turn.started')] }),
+      )
       const doomed = store.commit(
         change(id, {
           session: { status: 'idle', title: 'never' },
@@ -80,7 +85,9 @@ export function storeContract(name: string, open: () => Promise<{ store: Store; 
       const id = await create()
       await store.commit(change(id, { events: [event()] }))
       await store.commit(change(id, { version: 0, session: { title: 'first' } }))
-      await expect(store.commit(change(id, { version: 0, session: { title: 'second' } }))).rejects.toThrow(VersionConflict)
+      await expect(store.commit(change(id, { version: 0, session: { title: 'second' } }))).rejects.toThrow(
+        VersionConflict,
+      )
       expect((await store.readSession(id))!.title).toBe('first')
     })
 
@@ -127,8 +134,16 @@ export function storeContract(name: string, open: () => Promise<{ store: Store; 
         expect(walked).toEqual(order === 'asc' ? sorted : sorted.toReversed())
       }
       const { rows: page } = await store.listSessions({}, 'asc', 4, null)
-      const { rows: next } = await store.listSessions({}, 'asc', 4, { at: page[3]!.createdAt, id: page[3]!.id, backward: false })
-      const { rows: back } = await store.listSessions({}, 'asc', 4, { at: next[0]!.createdAt, id: next[0]!.id, backward: true })
+      const { rows: next } = await store.listSessions({}, 'asc', 4, {
+        at: page[3]!.createdAt,
+        id: page[3]!.id,
+        backward: false,
+      })
+      const { rows: back } = await store.listSessions({}, 'asc', 4, {
+        at: next[0]!.createdAt,
+        id: next[0]!.id,
+        backward: true,
+      })
       expect(back).toEqual(page)
     })
 
@@ -200,7 +215,11 @@ export function storeContract(name: string, open: () => Promise<{ store: Store; 
       await store.abandonIdempotent('p', 'k')
       expect((await store.beginIdempotent('p', 'k', 'f', 5))!).toMatchObject({ state: 'running', effect: 'done' })
       await store.finishIdempotent('p', 'k', 200, 'body')
-      expect((await store.beginIdempotent('p', 'k', 'f', 5))!).toMatchObject({ state: 'done', status: 200, body: 'body' })
+      expect((await store.beginIdempotent('p', 'k', 'f', 5))!).toMatchObject({
+        state: 'done',
+        status: 200,
+        body: 'body',
+      })
       await store.sweep({ idempotency: 6, outbox: 6 }, false)
       expect(await store.beginIdempotent('p', 'k', 'f', 7)).toBeNull()
     })

@@ -1,0 +1,187 @@
+#!/usr/bin/env node
+/**
+ * A process that speaks the agent's stream-json and plays one fault. The Agent SDK itself drives it, so nothing is
+ * mocked. The first word of the prompt is the part:
+ *   say TEXT    answer TEXT              flood N    N messages, then a result
+ *   crash       exit 7 in mid-turn
+ *   silent      never answer             hold       one message, then wait for an interrupt
+ *   stubborn    like hold, but neither an interrupt, nor the end of its input, nor TERM ends it
+ *   retry       two api_retry, then an answer      orphan     start a process that outlives it, then hold
+ *   cost N      a result whose running total is N dollars     error TYPE  a failed model request
+ */
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { createInterface } from 'node:readline'
+
+const arg = (name) => {
+  const index = process.argv.findIndex((word) => word === name || word.startsWith(`${name}=`))
+  if (index < 0) return undefined
+  return process.argv[index].includes('=') ? process.argv[index].split('=')[1] : process.argv[index + 1]
+}
+const session_id = arg('--resume') ?? arg('--session-id') ?? randomUUID()
+const write = (message) => process.stdout.write(`${JSON.stringify(message)}\n`)
+const emit = (message) => write({ ...message, uuid: randomUUID(), session_id })
+const usage = { input_tokens: 10, output_tokens: 5, cache_read_input_tokens: 0, cache_creation_input_tokens: 0 }
+let total = Number(process.env.FAKE_TOTAL ?? 0)
+let stubborn = false
+let holding = false
+
+const assistant = (content, more = {}) =>
+  emit({
+    type: 'assistant',
+    message: {
+      id: `msg_${randomUUID()}`,
+      type: 'message',
+      role: 'assistant',
+      model: 'fake',
+      content,
+      stop_reason: null,
+      usage,
+    },
+    parent_tool_use_id: null,
+    ...more,
+  })
+const text = (words) => assistant([{ type: 'text', text: words }])
+const result = (words, more = {}) => {
+  emit({
+    type: 'result',
+    subtype: 'success',
+    is_error: false,
+    duration_ms: 1,
+    duration_api_ms: 1,
+    num_turns: 1,
+    result: words,
+    stop_reason: 'end_turn',
+    terminal_reason: 'completed',
+    total_cost_usd: total,
+    usage,
+    modelUsage: {
+      fake: {
+        inputTokens: Math.round(total * 1000),
+        outputTokens: 5,
+        cacheReadInputTokens: 0,
+        cacheCreationInputTokens: 0,
+        webSearchRequests: 0,
+        costUSD: total,
+        contextWindow: 1,
+        maxOutputTokens: 1,
+      },
+    },
+    permission_denials: [],
+    ...more,
+  })
+}
+
+const play = {
+  say: (words) => {
+    text(words)
+    result(words)
+  },
+  flood: (count) => {
+    for (let n = 1; n <= Number(count); n++) text(`message ${n}`)
+    result('flooded')
+  },
+  crash: () => {
+    text('about to crash')
+    process.stderr.write('something dreadful\n')
+    process.stdout.write('', () => process.exit(7))
+  },
+  silent: () => {},
+  hold: () => {
+    text('holding')
+    holding = true
+  },
+  stubborn: () => {
+    stubborn = true
+    process.on('SIGTERM', () => {})
+    setInterval(() => {}, 1_000_000)
+    text('holding')
+  },
+  orphan: () => {
+    const child = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' })
+    text(`orphan ${child.pid}`)
+    holding = true
+  },
+  retry: () => {
+    for (const attempt of [1, 2])
+      emit({
+        type: 'system',
+        subtype: 'api_retry',
+        attempt,
+        max_retries: 5,
+        retry_delay_ms: 1,
+        error_status: 529,
+        error: 'overloaded',
+      })
+    play.say('made it')
+  },
+  cost: (amount) => {
+    total = Number(amount)
+    play.say(`cost ${amount}`)
+  },
+  error: (type) => {
+    assistant([{ type: 'text', text: `API Error: ${type}` }], { error: type })
+    result(`API Error: ${type}`, { is_error: true, terminal_reason: 'api_error' })
+  },
+}
+
+let greeted = false
+createInterface({ input: process.stdin })
+  .on('line', (line) => {
+    const message = JSON.parse(line)
+    if (message.type === 'control_request') {
+      if (stubborn) return
+      write({
+        type: 'control_response',
+        response: {
+          subtype: 'success',
+          request_id: message.request_id,
+          response: {
+            commands: [],
+            models: [],
+            agents: [],
+            output_style: '',
+            available_output_styles: [],
+            account: {},
+          },
+        },
+      })
+      if (message.request.subtype === 'interrupt' && holding) {
+        holding = false
+        result('', {
+          subtype: 'error_during_execution',
+          terminal_reason: 'aborted_tools',
+          errors: ['interrupted'],
+          result: undefined,
+        })
+      }
+      return
+    }
+    if (message.type !== 'user') return
+    if (!greeted) {
+      greeted = true
+      emit({
+        type: 'system',
+        subtype: 'init',
+        cwd: process.cwd(),
+        tools: [],
+        model: 'fake',
+        permissionMode: 'default',
+        apiKeySource: 'none',
+        mcp_servers: [],
+        slash_commands: [],
+        output_style: 'default',
+        agents: [],
+        skills: [],
+        plugins: [],
+        claude_code_version: '0',
+      })
+    }
+    const { content } = message.message
+    const prompt = typeof content === 'string' ? content : content.map((block) => block.text ?? '').join('\n')
+    const [part, ...rest] = prompt.split(' ')
+    ;(play[part] ?? (() => play.say(`echo ${prompt}`)))(rest.join(' '))
+  })
+  .on('close', () => {
+    if (!stubborn) process.exit(0)
+  })
