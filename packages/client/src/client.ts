@@ -2,7 +2,7 @@ import type { SessionEvent } from '@troupe/protocol/event'
 import type { Health, Info, ModelList, Ready } from '@troupe/protocol/info'
 import type { Session } from '@troupe/protocol/session'
 import type { CancelTurn, Turn } from '@troupe/protocol/turn'
-import { pause } from './backoff.ts'
+import { backoff, pause } from './backoff.ts'
 import type {
   ChangeSession,
   EventFilter,
@@ -30,6 +30,7 @@ export type Client = ReturnType<typeof createClient>
 /** Makes a client. It holds no connection and needs no closing. */
 export function createClient(options: ClientOptions) {
   const { json, open } = createTransport(options)
+  const tooEarly = options.retryDelay ?? backoff(1_000, 1_000)
   const at = (...parts: string[]) => `/v1/${parts.map(encodeURIComponent).join('/')}`
 
   /** All items of a list, page after page, fetched as they are asked for. */
@@ -56,7 +57,7 @@ export function createClient(options: ClientOptions) {
       const session = await json<Session>('GET', at('sessions', id), { signal, query })
       if (left <= timeout || session.status === 'idle' || session.status === 'terminated') return session
       // A server that is ending answers before its time.
-      if (Date.now() - asked < timeout * 500) await pause(1_000, signal)
+      if (Date.now() - asked < timeout * 500) await pause(tooEarly(0, null), signal)
       signal?.throwIfAborted()
     }
   }

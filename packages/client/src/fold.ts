@@ -31,8 +31,9 @@ function foldPreview(view: SessionView, frame: PreviewFrame): SessionView {
   if (frame.type === 'event_start') {
     const { id, type } = frame.event
     // A message that is finished, or of a turn that is over, is not being written.
-    if (view.status === 'idle' || view.status === 'terminated' || view.items.some((item) => item.id === id)) return view
-    return { ...view, preview: { id, type, text: '' } }
+    const over = view.status === 'idle' || view.status === 'terminated' || view.items.some((item) => item.id === id)
+    if (over && !view.preview) return view
+    return { ...view, preview: over ? null : { id, type, text: '' } }
   }
   if (frame.type !== 'event_delta' || view.preview?.id !== frame.event_id) return view
   return { ...view, preview: { ...view.preview, text: view.preview.text + (frame.delta.content.text ?? '') } }

@@ -2,6 +2,7 @@ import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import { type App, startApp, version } from './app.ts'
 import { type Config, isLoopback } from './config.ts'
+import type { Logger } from './lib/logger.ts'
 
 /**
  * Runs a server until SIGTERM or SIGINT, then drains it; a second signal ends it at once. Resolves with the exit code.
@@ -13,6 +14,7 @@ export async function serve(config: Config): Promise<number> {
     tty && config.log_level !== 'silent'
       ? pino({ level: config.log_level }, pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss', sync: true }))
       : pino({ level: config.log_level })
+  logWarnings(logger)
   const app = await startApp(config, { logger })
   process.stdout.write(tty ? banner(app) : `${JSON.stringify(startLine(app))}\n`)
   const { promise, resolve } = Promise.withResolvers<number>()
@@ -37,6 +39,14 @@ export async function serve(config: Config): Promise<number> {
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
   return promise
+}
+
+/** Node's warnings are log lines here. The Agent SDK's advice about its own options is not the operator's business. */
+function logWarnings(logger: Logger): void {
+  process.removeAllListeners('warning')
+  process.on('warning', (warning: Error & { code?: string }) => {
+    if (warning.code !== 'CLAUDE_SDK_CAN_USE_TOOL_SHADOWED') logger.warn({ err: warning }, 'warning')
+  })
 }
 
 const startLine = (app: App) => ({

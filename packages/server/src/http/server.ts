@@ -14,6 +14,7 @@ import { closedDoors } from './doors.ts'
 import { answerErrors } from './errors.ts'
 import { idempotency } from './idempotency.ts'
 import { openApi } from './openapi.ts'
+import { docsRoutes } from './routes/docs.ts'
 import { eventRoutes } from './routes/events.ts'
 import { metaRoutes } from './routes/meta.ts'
 import { originRoutes } from './routes/origin.ts'
@@ -114,6 +115,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
   await fastify.register(async (scope) => {
     const server = scope as Server
     metaRoutes(server, routes)
+    docsRoutes(server)
     originRoutes(server, routes)
     sessionRoutes(server, routes)
     eventRoutes(server, routes)

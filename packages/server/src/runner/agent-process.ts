@@ -41,6 +41,7 @@ export function startAgent(
   session: SessionRow,
   env: Record<string, string>,
   resume: boolean,
+  onDenied: (toolUseId: string, tool: string, reason: string) => void,
 ): AgentProcess {
   const input = new InputQueue()
   const noProcess: AgentExit = { code: null, signal: null, error: null, stderr: '' }
@@ -68,19 +69,27 @@ export function startAgent(
     sessionStoreFlush: 'eager',
     ...(settings.executable !== null && { pathToClaudeCodeExecutable: settings.executable }),
     // Nobody can be asked yet: what policy does not allow is refused, and so are questions.
-    canUseTool: async (name) => ({ behavior: 'deny', message: refusal(name) }),
+    canUseTool: async (name, _input, { toolUseID }) => {
+      onDenied(toolUseID, name, refusal(name))
+      return { behavior: 'deny', message: refusal(name) }
+    },
     hooks: {
       PreToolUse: [
         {
           matcher: 'AskUserQuestion',
           hooks: [
-            async () => ({
-              hookSpecificOutput: {
-                hookEventName: 'PreToolUse',
-                permissionDecision: 'deny',
-                permissionDecisionReason: refusal('AskUserQuestion'),
-              },
-            }),
+            async (_input, toolUseId) => {
+              // Where permissions are bypassed nothing else would stop it.
+              const reason = refusal('AskUserQuestion')
+              if (toolUseId !== undefined) onDenied(toolUseId, 'AskUserQuestion', reason)
+              return {
+                hookSpecificOutput: {
+                  hookEventName: 'PreToolUse',
+                  permissionDecision: 'deny',
+                  permissionDecisionReason: reason,
+                },
+              }
+            },
           ],
         },
       ],

@@ -89,7 +89,9 @@ interface Writing {
  */
 export class Translator {
   readonly #toolUses = new Map<string, { eventId: string; mcp: boolean }>()
-  readonly #threads = new Map<string, string>()
+  readonly #threads = new Map<string, { threadId: string; agentName: string }>()
+  /** Calls that were refused, by the agent's id of the call, until their result tells them. */
+  readonly #denied = new Map<string, { name: string; reason: string }>()
   readonly #inFlight = new Set<string>()
   #writing: Writing | null = null
   #open: { eventId: string; kind: DeltaType } | null = null
@@ -108,6 +110,11 @@ export class Translator {
   /** Tools called and not answered yet: while there are any, silence is not a stalled model. */
   get toolsInFlight(): number {
     return this.#inFlight.size
+  }
+
+  /** Notes that a call was refused by our policy; it is told right before the call's result. */
+  denied(toolUseId: string, name: string, reason: string): void {
+    this.#denied.set(toolUseId, { name, reason })
   }
 
   translate(message: SDKMessage, turnId: string | null, at: number): Translated {
@@ -171,6 +178,11 @@ export class Translator {
       if (block.type !== 'tool_result') continue
       const use = this.#toolUses.get(block.tool_use_id)
       this.#inFlight.delete(block.tool_use_id)
+      const denied = this.#denied.get(block.tool_use_id)
+      if (denied) {
+        this.#denied.delete(block.tool_use_id)
+        add('agent.permission_denied', { tool_use_id: use?.eventId ?? block.tool_use_id, ...denied })
+      }
       const body = { content: resultContent(block.content), is_error: block.is_error ?? false }
       if (use?.mcp) add('agent.mcp_tool_result', { mcp_tool_use_id: use.eventId, ...body })
       else add('agent.tool_result', { tool_use_id: use?.eventId ?? block.tool_use_id, ...body })
@@ -276,42 +288,23 @@ export class Translator {
         })
         break
       case 'permission_denied':
-        add('agent.permission_denied', {
-          tool_use_id: this.#toolUses.get(message.tool_use_id)?.eventId ?? message.tool_use_id,
-          name: message.tool_name,
-          reason: message.message,
-        })
+        this.denied(message.tool_use_id, message.tool_name, message.message)
         break
       case 'task_started':
         if (message.subagent_type) {
-          const threadId = newId('sthr')
-          this.#threads.set(message.task_id, threadId)
-          add('session.thread_created', {
-            session_thread_id: threadId,
-            agent_name: message.subagent_type,
-            description: message.description,
-            workflow_run_id: null,
-          })
+          const thread = { threadId: newId('sthr'), agentName: message.subagent_type }
+          this.#threads.set(message.task_id, thread)
+          const body = { agent_name: thread.agentName, description: message.description, workflow_run_id: null }
+          add('session.thread_created', body, undefined, thread.threadId)
         }
         break
       case 'task_notification': {
-        const threadId = this.#threads.get(message.task_id)
-        if (!threadId) break
+        const thread = this.#threads.get(message.task_id)
+        if (!thread) break
         this.#threads.delete(message.task_id)
-        add('session.thread_status_idle', {
-          session_thread_id: threadId,
-          agent_name: '',
-          stop_reason: {
-            type:
-              message.status === 'completed'
-                ? 'end_turn'
-                : message.status === 'stopped'
-                  ? 'interrupted'
-                  : 'retries_exhausted',
-          },
-          stop_details: null,
-          summary: message.summary,
-        })
+        const stop_reason = { type: THREAD_STOPS[message.status] }
+        const body = { agent_name: thread.agentName, stop_reason, stop_details: null, summary: message.summary }
+        add('session.thread_status_idle', body, undefined, thread.threadId)
         break
       }
       case 'local_command_output':
@@ -333,6 +326,8 @@ export class Translator {
     }
   }
 }
+
+const THREAD_STOPS = { completed: 'end_turn', stopped: 'interrupted', failed: 'retries_exhausted' } as const
 
 type Add = (type: string, body: Record<string, unknown>, id?: string, threadId?: string | null) => void
 type StreamEvent = Extract<SDKMessage, { type: 'stream_event' }>['event']

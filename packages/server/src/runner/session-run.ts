@@ -278,7 +278,9 @@ class SessionRun {
   async #startAgent(session: SessionRow): Promise<AgentProcess> {
     const { agent, prepareEnv, sessions } = this.#context
     const resume = (await sessions.store.loadTranscript(session.id, '')).length > 0
-    return startAgent(agent, session, prepareEnv(session), resume)
+    return startAgent(agent, session, prepareEnv(session), resume, (toolUseId, tool, reason) =>
+      this.#translator.denied(toolUseId, tool, reason),
+    )
   }
 
   /** Appends what a message says; previews it while it is being written. Answers a failed model request, if it tells of one. */

@@ -78,6 +78,9 @@ export function outcomeOfResult(
 }
 
 function failure(result: SDKResultMessage, known: SessionError | null): SessionError {
+  // The agent words an overloaded endpoint as any server error; the status tells.
+  if (known && result.subtype === 'success' && result.api_error_status === 529)
+    return { ...known, type: 'model_overloaded_error', code: 'overloaded' }
   if (known) return known
   const said = result.subtype === 'success' ? result.result : result.errors.join('\n')
   return {

@@ -76,8 +76,6 @@ export function metaRoutes(server: Server, context: RouteContext): void {
     reply.type('application/json').send(server.swagger()),
   )
 
-  server.get('/docs', { schema: { hide: true } as never }, async (_request, reply) => reply.redirect('/docs/'))
-
   server.get('/metrics', { schema: { hide: true } as never }, async () => {
     throw new ApiError(
       'unsupported_feature',

@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+// Plain JavaScript that an old Node can parse, so that it can say what is missing.
+import { existsSync } from 'node:fs'
+import module from 'node:module'
+import process from 'node:process'
+
+const bundle = new URL('../dist/troupe.mjs', import.meta.url)
+const source = new URL('../src/main.ts', import.meta.url)
+const [major, minor] = process.versions.node.split('.').map(Number)
+const isOld = major < 22 || (major === 22 && minor < 12)
+
+if (isOld) {
+  fail(`Troupe needs Node 22.12 or newer; this is ${process.versions.node} (${process.execPath}).
+In a checkout of the repository, "npx troupe" uses the Node that "npm install" has brought.`)
+} else if (existsSync(bundle)) {
+  await start(bundle)
+} else if (process.features.typescript) {
+  await start(source)
+} else {
+  fail(`This checkout of Troupe runs from source, which needs Node 24 (or 22.18); this is ${process.versions.node}.
+"npx troupe" uses the Node that "npm install" has brought; "npm run build" makes a bundle for Node 22.12.`)
+}
+
+async function start(entry) {
+  // Compiled code is kept for the next start: from source, "--help" takes half the time.
+  module.enableCompileCache?.()
+  const { main } = await import(entry.href)
+  process.exitCode = await main(process.argv.slice(2))
+}
+
+function fail(message) {
+  process.stderr.write(`${message}\n`)
+  process.exitCode = 1
+}

@@ -1,0 +1,11 @@
+/** Writes one line of JSON. Control characters that JSON lets through are escaped: the line may go to a terminal. */
+export function printJson(value: unknown): void {
+  process.stdout.write(`${jsonLine(value)}\n`)
+}
+
+export function jsonLine(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[\u007f-\u009f]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}

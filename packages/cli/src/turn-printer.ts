@@ -1,0 +1,156 @@
+import { fold, textOf } from '@troupe/client/fold'
+import { emptyView, type Item, type SessionView, type ToolItem, type TurnView } from '@troupe/client/view'
+import type { StreamFrame } from '@troupe/protocol/event'
+import { clean, Cleaner, cleanLine } from './clean.ts'
+import type { Screen } from './screen.ts'
+import { shorten } from './table.ts'
+import { turnLine } from './turn-line.ts'
+import { duration, toolWords } from './words.ts'
+
+export interface PrinterOptions {
+  /** Paths below it are shown from there. */
+  cwd: string | null
+  /** Whether what people said is printed too. Default: false. */
+  inputs?: boolean
+  /** Whether each turn's end is printed. Default: false. */
+  ends?: boolean
+}
+
+/** Prints a session's frames for a person: words as they are written, tool calls as a line each when they end. */
+export class TurnPrinter {
+  readonly #screen: Screen
+  readonly #options: PrinterOptions
+  readonly #cleaner = new Cleaner()
+  #view: SessionView = emptyView
+  /** The message on the screen that is not finished: how much of its text is printed. */
+  #writing: { id: string; printed: string } | null = null
+  readonly #printedTools = new Set<string>()
+
+  constructor(screen: Screen, options: PrinterOptions) {
+    this.#screen = screen
+    this.#options = options
+  }
+
+  get view(): SessionView {
+    return this.#view
+  }
+
+  /** Tool calls that policy refused, so far. */
+  get denied(): number {
+    return this.#view.items.filter((item) => item.kind === 'tool' && item.denied !== null).length
+  }
+
+  print(frame: StreamFrame): void {
+    const before = this.#view
+    const view = (this.#view = fold(before, frame))
+    if (view.preview) this.#printPreview(view.preview)
+    for (const item of view.items.slice(before.items.length)) this.#printNew(item)
+    if ('seq' in frame) for (const item of changed(before, view)) this.#printChanged(item)
+    for (const turn of view.turns) if (!before.turns.includes(turn)) this.#printTurn(turn)
+    if (view.status !== before.status && view.status === 'rescheduling') this.#screen.passing('  … trying again')
+  }
+
+  /** Ends an unfinished line. */
+  end(): void {
+    this.#finishWriting()
+  }
+
+  #printPreview({ id, type, text }: NonNullable<SessionView['preview']>): void {
+    if (type !== 'agent.message') return this.#screen.passing(this.#screen.paint.dim('  … thinking'))
+    if (this.#writing && this.#writing.id !== id) this.#finishWriting()
+    this.#writing ??= { id, printed: '' }
+    this.#writeOn(text)
+  }
+
+  /** Prints what of the text is new; a text that turned out to be another begins on a new line. */
+  #writeOn(text: string): void {
+    const writing = this.#writing!
+    // After a reconnect a preview begins anew: what is on the screen is not printed twice.
+    if (writing.printed.startsWith(text)) return
+    if (!text.startsWith(writing.printed)) {
+      this.#screen.write(this.#cleaner.end())
+      this.#screen.endLine()
+      writing.printed = ''
+    }
+    this.#screen.write(this.#cleaner.next(text.slice(writing.printed.length)))
+    writing.printed = text
+  }
+
+  #finishWriting(): void {
+    this.#writing = null
+    this.#screen.write(this.#cleaner.end())
+    this.#screen.endLine()
+  }
+
+  #printNew(item: Item): void {
+    const { paint } = this.#screen
+    if (item.kind === 'agent') {
+      if (this.#writing?.id !== item.id) this.#finishWriting()
+      this.#writing ??= { id: item.id, printed: '' }
+      this.#writeOn(item.text)
+      return this.#finishWriting()
+    }
+    this.#finishWriting()
+    switch (item.kind) {
+      case 'user':
+        if (this.#options.inputs)
+          this.#screen.write(`${clean(textOf(item.content)).replace(/^/gm, `${paint.cyan('›')} `)}\n`)
+        break
+      case 'tool':
+        if (item.result || item.denied) this.#printTool(item)
+        else this.#screen.passing(`  ${paint.dim('…')} ${this.#toolText(item)}`)
+        break
+      case 'error':
+        this.#screen.note(`  ${paint.red('!')} ${cleanLine(item.error.message ?? item.error.type)}`)
+        break
+      case 'thread':
+        this.#screen.note(`  ${paint.dim('◇')} ${cleanLine(`${item.name}  ${item.description}`)}`)
+        break
+      case 'compaction':
+        this.#screen.note(`  ${paint.dim('◇ older context was summarised')}`)
+        break
+      case 'interrupt':
+        this.#screen.note(`  ${paint.yellow('■')} interrupt`)
+        break
+      case 'thinking':
+        break
+    }
+  }
+
+  #printChanged(item: Item): void {
+    if (item.kind === 'tool' && (item.result || item.denied)) this.#printTool(item)
+  }
+
+  #printTool(item: ToolItem): void {
+    // A refused call gets a result too; one line is enough.
+    if (this.#printedTools.has(item.id)) return
+    this.#printedTools.add(item.id)
+    const { paint } = this.#screen
+    const time = item.endedAt === null ? '' : `  ${duration(Date.parse(item.endedAt) - Date.parse(item.at))}`
+    const text = this.#toolText(item)
+    if (item.denied !== null) this.#screen.note(`  ${paint.yellow('⊘')} ${text}  ${paint.yellow('denied')}`)
+    else if (item.result?.isError)
+      this.#screen.note(`  ${paint.red('✗')} ${text}${paint.dim(time)}  ${paint.red('failed')}`)
+    else this.#screen.note(`  ${paint.green('✓')} ${text}${paint.dim(time)}`)
+  }
+
+  #toolText(item: ToolItem): string {
+    const { verb, target } = toolWords(item, this.#options.cwd)
+    const word = cleanLine(verb)
+    return `${word}  ${shorten(cleanLine(target), Math.min(100, this.#screen.width - word.length - 24))}`
+  }
+
+  #printTurn(turn: TurnView): void {
+    const { dim } = this.#screen.paint
+    if (turn.status === 'queued') this.#screen.passing(dim('  … waiting for a slot'))
+    if (turn.status === 'in_progress') this.#screen.passing(dim('  … working'))
+    if (turn.endedAt !== null) this.#finishWriting()
+    if (turn.endedAt !== null && this.#options.ends) this.#screen.note(turnLine(turn, this.#screen.paint))
+  }
+}
+
+/** Items that were there before and say something new. */
+const changed = (before: SessionView, after: SessionView) =>
+  before.items === after.items
+    ? []
+    : before.items.flatMap((item, index) => (after.items[index] === item ? [] : [after.items[index]!]))

@@ -1,0 +1,103 @@
+import type { StreamFrame } from '@troupe/protocol/event'
+import { expect, test } from 'vitest'
+import { emptyView, fold } from '../src/fold.ts'
+import type { ToolItem } from '../src/view.ts'
+import { delta, event, ONE_TURN, start, text } from './support/events.ts'
+
+const foldAll = (frames: StreamFrame[], from = emptyView) => frames.reduce(fold, from)
+
+test('a view tells a turn as question, thought, tool call with its result, and answer', () => {
+  const view = foldAll(ONE_TURN)
+  expect(view.items.map(({ kind }) => kind)).toEqual(['user', 'thinking', 'tool', 'agent'])
+  expect(view.items[2]).toMatchObject({
+    name: 'Bash',
+    input: { command: 'ls | wc -l' },
+    result: { content: text('3'), isError: false },
+    denied: null,
+  })
+  expect(view.items[3]).toMatchObject({ text: 'There are three.' })
+  expect(view).toMatchObject({
+    sessionId: 'sesn_1',
+    lastSeq: 13,
+    status: 'idle',
+    stopReason: { type: 'end_turn' },
+    usage: { cost_usd: 0.5 },
+    currentTurnId: null,
+    turns: [{ id: 'turn_1', status: 'completed', stopReason: { type: 'end_turn' } }],
+  })
+})
+
+test('an input that is told again when the agent takes it is one item, first waiting and then taken', () => {
+  const waiting = foldAll(ONE_TURN.slice(0, 5))
+  const taken = foldAll(ONE_TURN.slice(5, 6), waiting)
+  expect(waiting.items).toMatchObject([{ kind: 'user', id: 'sevt_2', state: 'waiting' }])
+  expect(taken.items).toMatchObject([{ kind: 'user', id: 'sevt_2', seq: 2, state: 'taken' }])
+})
+
+test('a message being written is a preview until the finished event takes its place', () => {
+  const running = foldAll(ONE_TURN.slice(0, 6))
+  const writing = foldAll([start('sevt_10'), delta('sevt_10', 'There '), delta('sevt_10', 'are')], running)
+  expect(writing.preview).toEqual({ id: 'sevt_10', type: 'agent.message', text: 'There are' })
+  const done = foldAll(ONE_TURN.slice(6), writing)
+  expect(done.preview).toBeNull()
+  expect(done.items.filter(({ kind }) => kind === 'agent')).toHaveLength(1)
+})
+
+test('a preview begins anew after a reconnect, and never follows its event', () => {
+  const running = foldAll(ONE_TURN.slice(0, 6))
+  const again = foldAll([start('a'), delta('a', 'one '), start('a'), delta('a', 'one two')], running)
+  expect(again.preview?.text).toBe('one two')
+  const late = foldAll([start('sevt_10'), delta('sevt_10', 'x')], foldAll(ONE_TURN.slice(0, 10)))
+  expect(late.preview).toBeNull()
+})
+
+test('a preview whose message never came ends with its turn', () => {
+  const view = foldAll([
+    ...ONE_TURN.slice(0, 6),
+    start('a'),
+    delta('a', 'half a sen'),
+    event(7, 'turn.cancelled', { stop_reason: { type: 'interrupted' } }),
+  ])
+  expect(view.preview).toBeNull()
+})
+
+test('types that are not known change nothing but the position', () => {
+  const before = foldAll(ONE_TURN)
+  const after = foldAll([event(14, 'session.from_the_future', { anything: [1] }), event(15, 'toString')], before)
+  expect(after).toEqual({ ...before, lastSeq: 15 })
+  expect(fold(before, { type: 'another_preview' } as never)).toBe(before)
+})
+
+test('events without the fields they should have do no harm', () => {
+  const types = [...new Set(ONE_TURN.map(({ type }) => type)), 'session.error', 'agent.permission_denied']
+  const bare = types.map((type, index) => event(index + 1, type, { turn_id: null, content: [null, 7] }))
+  expect(foldAll(bare).lastSeq).toBe(types.length)
+})
+
+test('a refused tool call carries the reason, and the result that follows stays with the call', () => {
+  const view = foldAll([
+    event(1, 'agent.mcp_tool_use', { name: 'search', mcp_server_name: 'docs', input: {}, sdk_tool_use_id: 'toolu_9' }),
+    event(2, 'agent.permission_denied', { tool_use_id: 'sevt_1', name: 'search', reason: 'it asks' }),
+    event(3, 'agent.mcp_tool_result', { mcp_tool_use_id: 'toolu_9', content: text('no'), is_error: true }),
+  ])
+  const [tool] = view.items as ToolItem[]
+  expect(tool).toMatchObject({ server: 'docs', denied: 'it asks', result: { isError: true } })
+})
+
+test('an error is an item; only one that will not be retried is the last error', () => {
+  const error = (code: string, retry: string) => ({
+    error: { type: 'unknown_error', code, message: code, retry_status: { type: retry } },
+  })
+  const retrying = foldAll([event(1, 'session.error', error('rate_limit', 'retrying'))])
+  expect([retrying.items.length, retrying.lastError]).toEqual([1, null])
+  const failed = foldAll([event(2, 'session.error', error('process_crashed', 'exhausted'))], retrying)
+  expect(failed.lastError).toMatchObject({ code: 'process_crashed' })
+})
+
+test('what does not change keeps its identity, so that only what changed is drawn again', () => {
+  const before = foldAll(ONE_TURN.slice(0, 8))
+  const after = fold(before, ONE_TURN[8]!)
+  expect(after.items[0]).toBe(before.items[0])
+  expect(after.turns).toBe(before.turns)
+  expect(fold(before, ONE_TURN[3]!)).toBe(before)
+})

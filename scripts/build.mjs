@@ -1,0 +1,48 @@
+/**
+ * Bundles the server and the CLI into packages/cli/dist, when a source is newer than the last bundle. Libraries stay
+ * outside: they are installed, and their licences with them.
+ */
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const dist = join(root, 'packages', 'cli', 'dist')
+const stamp = join(dist, '.built-from')
+
+const sources = readdirSync(join(root, 'packages'))
+  .flatMap((name) => [join(root, 'packages', name, 'src'), join(root, 'packages', name, 'package.json')])
+  .filter((path) => existsSync(path))
+const files = sources.flatMap((path) =>
+  statSync(path).isFile()
+    ? [path]
+    : readdirSync(path, { recursive: true })
+        .map((name) => join(path, String(name)))
+        .filter((file) => statSync(file).isFile()),
+)
+const hash = createHash('sha256')
+for (const file of [...files, fileURLToPath(import.meta.url)].sort())
+  hash.update(file.slice(root.length)).update(readFileSync(file))
+const builtFrom = hash.digest('hex')
+
+if (existsSync(stamp) && readFileSync(stamp, 'utf8') === builtFrom) process.exit(0)
+
+const { build } = await import('rolldown')
+rmSync(dist, { recursive: true, force: true })
+await build({
+  cwd: root,
+  input: { troupe: join(root, 'packages', 'cli', 'src', 'main.ts') },
+  platform: 'node',
+  external: (id) => !id.startsWith('.') && !id.startsWith('/') && !id.startsWith('@troupe/'),
+  output: {
+    dir: dist,
+    format: 'esm',
+    entryFileNames: '[name].mjs',
+    chunkFileNames: '[name]-[hash].mjs',
+    sourcemap: true,
+  },
+  logLevel: 'warn',
+})
+// Last, so that a build that died is made again.
+writeFileSync(stamp, builtFrom)
