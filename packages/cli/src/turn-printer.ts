@@ -35,9 +35,10 @@ export class TurnPrinter {
     return this.#view
   }
 
-  /** Tool calls that policy refused, so far. */
+  /** Tool calls that policy refused, so far; questions are not among them: no setting answers those. */
   get denied(): number {
-    return this.#view.items.filter((item) => item.kind === 'tool' && item.denied !== null).length
+    const refused = this.#view.items.filter((item) => item.kind === 'tool' && item.denied !== null)
+    return refused.filter((item) => item.kind === 'tool' && item.name !== 'AskUserQuestion').length
   }
 
   print(frame: StreamFrame): void {
@@ -90,7 +91,8 @@ export class TurnPrinter {
       this.#writeOn(item.text)
       return this.#finishWriting()
     }
-    this.#finishWriting()
+    // What is being written goes on below: it is not over because something else is told.
+    this.#screen.endLine()
     switch (item.kind) {
       case 'user':
         if (this.#options.inputs)
@@ -137,7 +139,7 @@ export class TurnPrinter {
   #toolText(item: ToolItem): string {
     const { verb, target } = toolWords(item, this.#options.cwd)
     const word = cleanLine(verb)
-    return `${word}  ${shorten(cleanLine(target), Math.min(100, this.#screen.width - word.length - 24))}`
+    return `${word}  ${shorten(cleanLine(target), Math.min(100, this.#screen.width - word.length - 24))}`.trimEnd()
   }
 
   #printTurn(turn: TurnView): void {

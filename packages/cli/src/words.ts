@@ -71,6 +71,8 @@ const TOOLS: Record<string, { verb: string; target: string }> = {
   WebSearch: { verb: 'search web', target: 'query' },
   Task: { verb: 'delegate', target: 'description' },
   Agent: { verb: 'delegate', target: 'description' },
+  AskUserQuestion: { verb: 'ask', target: '' },
+  TodoWrite: { verb: 'plan', target: '' },
 }
 
 /** Verb and target of a tool call. A path below the workdir is shown from there. */

@@ -160,7 +160,7 @@ describe('with the genuine agent', () => {
     const seen = (await response.text())
       .split('\n')
       .filter((line) => line.startsWith('data: '))
-      .map((line) => JSON.parse(line.slice(6)) as Record<string, never>)
+      .map((line) => JSON.parse(line.slice(6)) as Record<string, unknown>)
     const start = seen.findIndex(({ type }) => type === 'event_start')
     const deltas = seen.filter(({ type }) => type === 'event_delta') as { event_id: string; delta: { content: { text: string } } }[]
     const final = seen.find(({ type }) => type === 'agent.message') as unknown as { id: string; content: { text: string }[] }
