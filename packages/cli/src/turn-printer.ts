@@ -47,7 +47,7 @@ export class TurnPrinter {
     if (view.preview) this.#printPreview(view.preview)
     for (const item of view.items.slice(before.items.length)) this.#printNew(item)
     if ('seq' in frame) for (const item of changed(before, view)) this.#printChanged(item)
-    for (const turn of view.turns) if (!before.turns.includes(turn)) this.#printTurn(turn)
+    for (const [index, turn] of view.turns.entries()) if (before.turns[index] !== turn) this.#printTurn(turn)
     if (view.status !== before.status && view.status === 'rescheduling') this.#screen.passing('  … trying again')
   }
 

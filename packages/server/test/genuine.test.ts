@@ -120,6 +120,8 @@ describe('with the genuine agent', () => {
 
   test('G7 a resume needs nothing from the disk of the process that wrote the conversation', async () => {
     const session = await run('Please remember the word heron.')
+    // The restart waits for the last process; nothing writes there any more.
+    await server.restart()
     await rm(join(server.folder, 'data', 'sessions', session.uuid, 'claude'), { recursive: true })
     await server.send(session.id, scripted('And now?', [{ say: 'second' }]))
     const after = await server.idle(session.id)

@@ -10,7 +10,13 @@ import { Screen } from '../screen.ts'
 import { promptOf } from '../stdin.ts'
 import { watchTurn } from '../watch-turn.ts'
 
-const MODES = ['default', 'acceptEdits', 'plan', 'bypassPermissions', 'dontAsk'] as const satisfies readonly PermissionMode[]
+const MODES = [
+  'default',
+  'acceptEdits',
+  'plan',
+  'bypassPermissions',
+  'dontAsk',
+] as const satisfies readonly PermissionMode[]
 
 /** Options that belong to a session from its beginning. */
 const sessionArgs = {

@@ -3,6 +3,8 @@ import { once } from 'node:events'
 
 /** Milliseconds between heartbeats: proxies were seen to cut streams that were silent for 16 s. */
 const HEARTBEAT_MS = 10_000
+/** Milliseconds a reader may leave a full buffer unread before it is let go; it comes back where it was. */
+const STALLED_MS = 60_000
 
 /** One server-sent event stream. */
 export interface EventStream {
@@ -51,7 +53,9 @@ export function openStream(request: FastifyRequest, reply: FastifyReply, closing
     signal: gone.signal,
     async send(frame) {
       if (gone.signal.aborted || raw.write(frame)) return
-      await once(raw, 'drain', { signal: gone.signal }).catch(() => undefined)
+      const patience = AbortSignal.timeout(STALLED_MS)
+      await once(raw, 'drain', { signal: AbortSignal.any([gone.signal, patience]) }).catch(() => undefined)
+      if (patience.aborted && raw.writableNeedDrain) raw.destroy()
     },
     end,
   }

@@ -23,6 +23,8 @@ export function agentEnv(input: AgentEnvInput): Record<string, string> {
     // The agent's own housekeeping has no place in a server; the operator may set these otherwise.
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
     CLAUDE_CODE_DISABLE_AUTO_MEMORY: '1',
+    // Until work may go on behind a turn, a subagent ends before the turn that started it.
+    CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: '1',
   }
   for (const [name, value] of Object.entries(input.server))
     if (value !== undefined && PASSED.test(name) && !NOT_PASSED.test(name)) env[name] = value

@@ -15,6 +15,8 @@ const prefix = (name: Containment['name'], note: string, words: string[]): Conta
 })
 
 const PDEATHSIG = ['setpriv', '--pdeathsig', 'KILL', '--']
+const NAMESPACE = ['--pid', '--fork', '--kill-child']
+const AS_USER = ['--user', '--map-current-user']
 const ALL_DIE = 'the kernel ends the agent and everything it started when the server dies'
 
 /**
@@ -25,16 +27,10 @@ const WATCHDOG_SCRIPT = '(read _ <&3; kill -KILL 0) & exec 3<&-; exec "$@"'
 
 /** Strongest first. Inside a namespace of its own the agent sees only its own processes. */
 const CANDIDATES: Containment[] = [
-  prefix('pid namespace', ALL_DIE, [...PDEATHSIG, 'unshare', '--pid', '--fork', '--mount-proc', '--kill-child', '--']),
-  prefix('pid namespace', ALL_DIE, [...PDEATHSIG, 'unshare', '--pid', '--fork', '--kill-child', '--']),
-  prefix('pid namespace (user)', ALL_DIE, [
-    ...PDEATHSIG,
-    ...['unshare', '--user', '--map-current-user', '--pid', '--fork', '--mount-proc', '--kill-child', '--'],
-  ]),
-  prefix('pid namespace (user)', ALL_DIE, [
-    ...PDEATHSIG,
-    ...['unshare', '--user', '--map-current-user', '--pid', '--fork', '--kill-child', '--'],
-  ]),
+  prefix('pid namespace', ALL_DIE, [...PDEATHSIG, 'unshare', ...NAMESPACE, '--mount-proc', '--']),
+  prefix('pid namespace', ALL_DIE, [...PDEATHSIG, 'unshare', ...NAMESPACE, '--']),
+  prefix('pid namespace (user)', ALL_DIE, [...PDEATHSIG, 'unshare', ...AS_USER, ...NAMESPACE, '--mount-proc', '--']),
+  prefix('pid namespace (user)', ALL_DIE, [...PDEATHSIG, 'unshare', ...AS_USER, ...NAMESPACE, '--']),
   prefix(
     'parent death signal',
     'the kernel ends the agent when the server dies; a tool in flight may run to its end',

@@ -76,7 +76,7 @@ export class Runner implements Service {
       await changeSession(sessions, id, (state, at) => {
         const cut = state.openTurns.find((turn) => turn.status !== 'queued')
         const waiting = state.openTurns.length - (cut ? 1 : 0)
-        const ended = cut ? endTurn(state, cut, CUT, at) : { session: {} }
+        const ended = cut ? endTurn(state, cut, { ...CUT, activeUntil: state.session.updatedAt }, at) : { session: {} }
         const released = { holder: null, leaseUntil: null }
         if (waiting > 0) return { ...ended, session: { ...ended.session, ...released, queuedAt: at } }
         // Work without a turn cannot be; say idle rather than run for ever.

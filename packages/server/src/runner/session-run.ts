@@ -19,7 +19,15 @@ import {
 import { type AgentProcess, type AgentSettings, startAgent } from './agent-process.ts'
 import { watchInterrupts } from './interrupts.ts'
 import { kindOf, Translator } from './sdk-messages.ts'
-import { couldNotRun, modelStalled, processEnded, retryError, serverRestarted, storeFailed } from './session-errors.ts'
+import {
+  couldNotRun,
+  modelError,
+  modelStalled,
+  processEnded,
+  retryError,
+  serverRestarted,
+  storeFailed,
+} from './session-errors.ts'
 import { outcomeOfResult } from './turn-outcome.ts'
 
 export interface RunContext {
@@ -135,6 +143,7 @@ class SessionRun {
   /** From here on the turn counts as received by the agent: it is never given to one a second time. */
   async #beginTurn(): Promise<{ session: SessionRow; turn: TurnRow; inputs: EventRow[] } | null> {
     const { sessions } = this.#context
+    const { modelSource } = sessions.settings
     for (;;) {
       const state = await sessions.store.readSessionState(this.#id)
       const turn = state?.openTurns[0]
@@ -150,6 +159,7 @@ class SessionRun {
           return {
             session: {
               currentTurnId: turn.id,
+              options: { ...session.options, modelSource: modelSource === 'demo' ? 'demo' : 'configured' },
               startedAt: session.startedAt ?? at,
               lastTurnStatus: 'in_progress',
               queuedAt: null,
@@ -226,6 +236,9 @@ class SessionRun {
           break
         }
         modelFailure = (await this.#record(message, turn.id)) ?? modelFailure
+        // A bad key does not become good: the agent would try for minutes.
+        if (message.type === 'system' && message.subtype === 'api_retry' && message.error_status === 401)
+          kill(modelError('authentication_failed', 'The model endpoint refused the credential (401).'))
       }
     } catch (error) {
       if (error instanceof StaleEpoch) {

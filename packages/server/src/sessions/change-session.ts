@@ -24,19 +24,19 @@ const MAX_ATTEMPTS = 100
 
 /**
  * Reads a session, lets `decide` judge, and commits what it decided if the session is still as it was read; otherwise
- * decides again. So every decision is made on true facts without holding a lock. `decide` must be pure; null changes
- * nothing. Throws what `decide` throws and `session_not_found` or `session_deleted`.
+ * decides again. So every decision is made on true facts without holding a lock: what `decide` itself reads is covered
+ * too, because it is called anew each time. It must change nothing; null decides to leave things as they are. Throws what `decide` throws and `session_not_found` or `session_deleted`.
  */
 export async function changeSession(
   context: SessionContext,
   sessionId: string,
-  decide: (state: SessionState, at: number) => Decision | null,
+  decide: (state: SessionState, at: number) => Decision | null | Promise<Decision | null>,
 ): Promise<{ committed: Committed; before: SessionState }> {
   for (let attempt = 1; ; attempt++) {
     const before = await context.store.readSessionState(sessionId)
     if (!before) throw await noSession(context, sessionId)
     const at = context.clock.now()
-    const decision = decide(before, at)
+    const decision = await decide(before, at)
     if (!decision) return { committed: { events: [] }, before }
     try {
       const committed = await context.log.commit({ ...decision, sessionId, version: before.session.version, at })

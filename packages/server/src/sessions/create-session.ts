@@ -2,13 +2,15 @@ import type { SessionAgent } from '@troupe/protocol/agent'
 import { ApiError } from '@troupe/protocol/error'
 import { newId } from '@troupe/protocol/ids'
 import type { CreateSession } from '@troupe/protocol/session'
+import { rm } from 'node:fs/promises'
 import { DEFAULT_AGENT_ID, resolveAgent } from '../agents/resolve-agent.ts'
 import { ExternalIdTaken, NO_USAGE, type SessionOptions, type SessionRow } from '../store/store.ts'
-import { assertCanRun, assertEnv, assertWorkdir, makeWorkdir, promptText } from './admission.ts'
+import { assertCanRun, assertEnv, assertWorkdir, makeWorkdir, promptText, sessionPaths } from './admission.ts'
 import { requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import { newEvent } from './end-turn.ts'
 import { type Input, queueTurn } from './queue-turn.ts'
+import { idOfClient } from './send-events.ts'
 
 /** Which idempotency key a write is made under; committed with it. */
 export interface Idempotency {
@@ -96,22 +98,28 @@ export async function createSession(
     modelSource: settings.modelSource === 'demo' ? 'demo' : 'configured',
   }
   const row = emptySession(id, request, cwd, options, at)
+  const inputs = request.inputs.map((input) =>
+    input.clientId === null ? input : { ...input, id: idOfClient(id, input.clientId) },
+  )
   const created = newEvent('session.created', null, at, {
     agent_id: request.agent.id,
     model_source: options.modelSource,
   })
   const work =
-    request.inputs.length === 0
-      ? null
-      : queueTurn({ session: row, openTurns: [] }, request.inputs, at, settings.maxQueuedTurns)
-  await log.createSession(row, {
-    sessionId: id,
-    at,
-    session: work?.session ?? {},
-    newTurns: work?.newTurns ?? [],
-    events: [created, ...(work?.events ?? [])],
-    ...(idempotency && { effect: { ...idempotency, result: JSON.stringify({ session_id: id }) } }),
-  })
+    inputs.length === 0 ? null : queueTurn({ session: row, openTurns: [] }, inputs, at, settings.maxQueuedTurns)
+  try {
+    await log.createSession(row, {
+      sessionId: id,
+      at,
+      session: work?.session ?? {},
+      newTurns: work?.newTurns ?? [],
+      events: [created, ...(work?.events ?? [])],
+      ...(idempotency && { effect: { ...idempotency, result: JSON.stringify({ session_id: id }) } }),
+    })
+  } catch (error) {
+    if (named === null) await rm(sessionPaths(settings.sessionsDir, id).root, { recursive: true, force: true })
+    throw error
+  }
   return requireSession(context, id)
 }
 

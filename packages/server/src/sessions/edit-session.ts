@@ -75,7 +75,11 @@ export async function deleteSession(context: SessionContext, sessionId: string):
     }
   }
   // A workdir the caller named is the caller's; only what the server made is removed.
-  await rm(sessionPaths(context.settings.sessionsDir, sessionId).root, { recursive: true, force: true, maxRetries: 3 })
+  const { root } = sessionPaths(context.settings.sessionsDir, sessionId)
+  await rm(root, { recursive: true, force: true }).catch((error: NodeJS.ErrnoException) => {
+    // The last process is still on its way out and writing; its run removes the rest when it has gone.
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EBUSY') throw error
+  })
 }
 
 const running = (session: SessionRow) =>

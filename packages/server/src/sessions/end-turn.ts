@@ -16,6 +16,8 @@ export interface TurnOutcome {
   /** What the turn cost; null when it never reached the agent. */
   usage: UsageTotals | null
   modelRequests: number | null
+  /** Until when it was worked on, in ms, where that was earlier than its end: a dead server does no work. */
+  activeUntil?: number
   /** The SDK's running totals after the turn, where it reported them. */
   sdkTotals?: UsageTotals
   /** The SDK's result as the origin API shows it, where there was one. */
@@ -55,7 +57,8 @@ export function endTurn(
 ): Decision {
   const isLast = openTurns.every((open) => open.id === turn.id)
   const usage = addUsage(session.usage, outcome.usage)
-  const activeMs = session.activeMs + (turn.startedAt === null ? 0 : Math.max(0, at - turn.startedAt))
+  const turnMs = turn.startedAt === null ? 0 : Math.max(0, (outcome.activeUntil ?? at) - turn.startedAt)
+  const activeMs = session.activeMs + turnMs
   const events: NewEvent[] = []
   if (outcome.error) events.push(newEvent('session.error', turn.id, at, { error: outcome.error }))
   events.push(
@@ -63,7 +66,7 @@ export function endTurn(
       stop_reason: outcome.stopReason,
       error: outcome.error,
       output: { text: outcome.text, structured: outcome.structured ?? null },
-      usage: outcome.usage && usageToWire(outcome.usage, turn.startedAt === null ? 0 : at - turn.startedAt),
+      usage: outcome.usage && usageToWire(outcome.usage, turnMs),
       model_requests: outcome.modelRequests,
     }),
   )

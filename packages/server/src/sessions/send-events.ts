@@ -28,14 +28,9 @@ export async function sendEvents(
   const session = await requireSession(context, sessionId)
   const sent = events.map((event) => parseInput(sessionId, event))
   if (sent.some((entry) => 'text' in entry)) assertCanRun(context.settings, session.agent.permission_mode)
-  const known = new Set<string>()
-  for (const entry of sent)
-    if ('text' in entry && entry.clientId !== null && (await context.store.readEvent(sessionId, entry.id)))
-      known.add(entry.id)
-  const fresh = (entry: Input): boolean => !known.has(entry.id)
   const ids = JSON.stringify({ event_ids: sent.map((entry) => entry.id) })
-  await changeSession(context, sessionId, (state, at) => {
-    const inputs = sent.filter((entry): entry is Input => 'text' in entry).filter(fresh)
+  await changeSession(context, sessionId, async (state, at) => {
+    const inputs = await newInputs(context, sessionId, sent)
     const interrupts = sent.filter((entry): entry is QueuedInterrupt => 'mode' in entry)
     if (inputs.length === 0 && interrupts.length === 0) return null
     const decision = interrupts.reduce((so, entry) => merge(so, interruptDecision(apply(state, so), entry, at)), EMPTY)
@@ -47,6 +42,21 @@ export async function sendEvents(
     }
   })
   return Promise.all(sent.map(async (entry) => (await context.store.readEvent(sessionId, entry.id))!))
+}
+
+/** The messages that the session does not have yet: a `client_id` counts once, in the log and within one call. */
+async function newInputs(
+  context: SessionContext,
+  sessionId: string,
+  sent: (Input | QueuedInterrupt)[],
+): Promise<Input[]> {
+  const inputs = new Map<string, Input>()
+  for (const entry of sent) {
+    if (!('text' in entry) || inputs.has(entry.id)) continue
+    if (entry.clientId !== null && (await context.store.readEvent(sessionId, entry.id))) continue
+    inputs.set(entry.id, entry)
+  }
+  return [...inputs.values()]
 }
 
 export interface QueuedInterrupt {
@@ -90,7 +100,7 @@ export function newInterrupt(mode: 'graceful' | 'now', graceMs: number | null, t
 }
 
 /** The id of the event a `client_id` stands for: the same one each time, so that the log itself tells a repetition. */
-function idOfClient(sessionId: string, clientId: string): string {
+export function idOfClient(sessionId: string, clientId: string): string {
   const hash = createHash('sha256').update(`${sessionId}\0${clientId}`).digest('hex')
   return uuidToId('sevt', `${hash.slice(0, 12)}8${hash.slice(13, 32)}`)
 }

@@ -180,19 +180,25 @@ export function originRoutes(server: Server, context: RouteContext): void {
       let position = start ? { at: start.createdAt, id: start.id, backward: false } : null
       let written = 0
       let text = '['
-      for (let more = true; more && written < limit && !raw.destroyed;) {
-        const found = await store.listSessions({ includeArchived: true }, 'asc', PAGE, position)
-        more = found.more
-        for (const session of found.rows) {
-          position = { at: session.createdAt, id: session.id, backward: false }
-          if ((status !== undefined && originStatus(session) !== status) || written >= limit) continue
-          text += `${written === 0 ? '' : ','}${JSON.stringify(originSession(session))}`
-          written++
+      try {
+        for (let more = true; more && written < limit && !raw.destroyed;) {
+          const found = await store.listSessions({ includeArchived: true }, 'asc', PAGE, position)
+          more = found.more
+          for (const session of found.rows) {
+            position = { at: session.createdAt, id: session.id, backward: false }
+            if ((status !== undefined && originStatus(session) !== status) || written >= limit) continue
+            text += `${written === 0 ? '' : ','}${JSON.stringify(originSession(session))}`
+            written++
+          }
+          if (text !== '' && !raw.write(text) && !raw.destroyed) await once(raw, 'drain').catch(() => undefined)
+          text = ''
         }
-        if (text !== '' && !raw.write(text) && !raw.destroyed) await once(raw, 'drain').catch(() => undefined)
-        text = ''
+        raw.end(`${text}]`)
+      } catch (error) {
+        // The status is sent already: a list that breaks off must not look whole.
+        context.logger.error({ req: request.id, err: error }, 'a list broke off')
+        raw.destroy()
       }
-      raw.end(`${text}]`)
       return reply
     },
   )
