@@ -11,7 +11,7 @@ const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g
 /** A sequence that has begun at the end of the text and may go on in the next piece. */
 const UNFINISHED =
   // oxlint-disable-next-line no-control-regex -- as above
-  /(?:\x1b|(?:\x1b\[|\x9b)[0-?]*[ -/]*|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x80-\x9f]*\x1b?)$/
+  /(?:\x1b[ -/]*|(?:\x1b\[|\x9b)[0-?]*[ -/]*|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x80-\x9f]*\x1b?)$/
 /** More than this is not held back for a sequence's end. */
 const MAX_HELD = 4096
 

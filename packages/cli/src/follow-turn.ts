@@ -19,13 +19,21 @@ export interface FollowOptions {
   deltas: boolean
   /** Given every frame of the turn, and previews while it runs. */
   onFrame(frame: StreamFrame): void
-  onReconnect(reconnect: Reconnect): void
+  /** Told what a person should know about a connection that is lost. */
+  onLost(message: string): void
   /** Told once, as soon as the turn is known. */
   onTurn?(turnId: string): void
 }
 
 /** Tries in a row, about a minute in all, after which the server counts as gone. */
 export const MAX_RECONNECTS = 10
+
+/** A stream that the server closed and that is open again with the next try is nothing to tell. */
+export const tellLost =
+  (tell: (message: string) => void) =>
+  ({ attempt, error }: Reconnect): void => {
+    if (attempt > 1 || error !== null) tell(`The connection was lost; trying again (${attempt} of ${MAX_RECONNECTS}).`)
+  }
 
 /** Watches one turn until it has ended, or waits for a person. Throws `Failure` when the session goes away. */
 export async function followTurn(client: Client, sessionId: string, options: FollowOptions): Promise<TurnEnd> {
@@ -36,7 +44,7 @@ export async function followTurn(client: Client, sessionId: string, options: Fol
     after: options.after,
     deltas: options.deltas ? ['agent.message', 'agent.thinking'] : [],
     maxReconnects: MAX_RECONNECTS,
-    onReconnect: options.onReconnect,
+    onReconnect: tellLost(options.onLost),
   })
   for await (const frame of stream) {
     if (!('seq' in frame)) {

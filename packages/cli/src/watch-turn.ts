@@ -2,7 +2,7 @@ import type { Client } from '@troupe/client/client'
 import { Unreachable } from '@troupe/client/errors'
 import type { Session } from '@troupe/protocol/session'
 import { EXIT, type ExitCode, Failure } from './exit.ts'
-import { alreadyEnded, exitCodeOfTurn, followTurn, MAX_RECONNECTS, type TurnEnd } from './follow-turn.ts'
+import { alreadyEnded, exitCodeOfTurn, followTurn, type TurnEnd } from './follow-turn.ts'
 import type { InterruptKey } from './interrupt.ts'
 import { printJson } from './json.ts'
 import type { Screen } from './screen.ts'
@@ -41,8 +41,7 @@ export async function watchTurn(
             if (!alreadyEnded(error)) throw error
           })
         }),
-      onReconnect: ({ attempt }) =>
-        screen.note(dim(`  The connection was lost; trying again (${attempt} of ${MAX_RECONNECTS}).`)),
+      onLost: (message) => screen.note(dim(`  ${message}`)),
     })
   } catch (error) {
     printer.end()

@@ -82,7 +82,7 @@ test('a terminal shows what is in progress on a line that gives way', () => {
   ]
   const shown = printed(frames, true)
   // oxlint-disable-next-line no-control-regex -- the terminal's own words
-  expect(shown).toMatch(/… .*read {2}x+…\r\x1b\[KDone\.\n$/)
+  expect(shown).toMatch(/….* read {2}x+…\r\x1b\[KDone\.\n$/)
   // oxlint-disable-next-line no-control-regex -- as above
   expect(shown.split('\r')[0]!.replace(/\x1b\[\d+m/g, '').length).toBeLessThan(80)
 })

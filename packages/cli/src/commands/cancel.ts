@@ -36,13 +36,10 @@ export const command = defineCommand({
   },
 })
 
-/** Turns that run or wait, the one that is next first. */
+/** Turns that run or wait, the one that is next first. Between them may be some that were cancelled. */
 async function openTurns(client: Client, sessionId: string): Promise<Turn[]> {
   const open: Turn[] = []
-  for await (const turn of client.turns.all(sessionId, { order: 'desc', limit: 20 })) {
-    if (turn.ended_at !== null) break
-    open.unshift(turn)
-  }
+  for await (const turn of client.turns.all(sessionId)) if (turn.ended_at === null) open.push(turn)
   return open
 }
 

@@ -4,7 +4,7 @@ import { cleanLine } from '../clean.ts'
 import { clientOf } from '../connect.ts'
 import { EXIT } from '../exit.ts'
 import { clientArgs, wholeNumber } from '../flags.ts'
-import { MAX_RECONNECTS } from '../follow-turn.ts'
+import { MAX_RECONNECTS, tellLost } from '../follow-turn.ts'
 import { jsonLine, printJson } from '../json.ts'
 import { type Paint, paintFor } from '../paint.ts'
 import { Screen } from '../screen.ts'
@@ -45,8 +45,10 @@ export const command = defineCommand({
       after,
       deltas: plain ? [] : ['agent.message', 'agent.thinking'],
       maxReconnects: MAX_RECONNECTS,
-      onReconnect: ({ attempt }) =>
-        process.stderr.write(`The connection was lost; trying again (${attempt} of ${MAX_RECONNECTS}).\n`),
+      onReconnect: tellLost((message) =>
+        process.stderr.write(`${message}
+`),
+      ),
     })
     for await (const frame of stream) print(frame)
     printer.end()
