@@ -9,6 +9,10 @@ import { COMMANDS } from '../src/commands.ts'
 import { BIN, runCli, startCli, tempFolder } from './support/cli.ts'
 import { fakeServer, json } from './support/server.ts'
 
+/** Makes the command's pauses short. */
+const IMPATIENT =
+  'const { setTimeout } = globalThis; globalThis.setTimeout = (f, ms, ...r) => setTimeout(f, ms / 100, ...r)'
+
 const NOBODY = 'http://127.0.0.1:9'
 
 test('help names every command and the exit codes, and each command has its own', async () => {
@@ -88,6 +92,19 @@ test('a turn that waits for an approval is exit code 5', async () => {
   })
   const { code, stderr } = await runCli(['run', 'go'], { url: server.url })
   expect([code, stderr]).toEqual([5, expect.stringContaining('waits for an approval')])
+})
+
+test('a server that goes away in the middle of a run is exit code 3, and the session is named', async () => {
+  const session = { type: 'session', id: 'sesn_1', status: 'running', cwd: '/w', model_source: 'configured' }
+  const server = await fakeServer((response, url) => {
+    if (!url.includes('/stream')) return json(response, 200, session)
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write(`id: 1\ndata: ${JSON.stringify({ seq: 1, type: 'session.created', turn_id: null })}\n\n`)
+    return setImmediate(() => void server[Symbol.asyncDispose]())
+  })
+  const env = { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(IMPATIENT)}` }
+  const { code, stderr } = await runCli(['run', 'go'], { url: server.url, env })
+  expect([code, stderr]).toEqual([3, expect.stringMatching(/trying again \(10 of 10\)[^]*troupe logs -f sesn_1\n$/)])
 })
 
 test('an old Node is told what is missing, without a stack trace', () => {

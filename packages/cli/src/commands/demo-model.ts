@@ -17,6 +17,8 @@ export const command = defineCommand({
     const model = await startDemoModel({ port }).catch((error: NodeJS.ErrnoException) => {
       throw new Failure(error.code === 'EADDRINUSE' ? `Port ${port} is taken.` : error.message)
     })
+    // Before anything is said: who reads it may send the signal at once.
+    const ended = signal()
     const env = { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'demo' }
     if (given.json) printJson({ url: model.url, env })
     else {
@@ -28,7 +30,7 @@ export const command = defineCommand({
           .join('')}`,
       )
     }
-    await signal()
+    await ended
     await model.close()
     return EXIT.done
   },

@@ -14,6 +14,9 @@ import { age, money, statusWords } from '../words.ts'
 
 const STATUSES = ['idle', 'running', 'rescheduling', 'terminated'] satisfies SessionStatus[]
 
+/** First words cost a request for each session; a longer list shows titles only. */
+const MAX_FIRST_WORDS = 200
+
 const args = {
   status: { type: 'string', valueHint: STATUSES.join('|'), description: 'Only these; comma separated or repeated' },
   limit: { type: 'string', alias: 'n', valueHint: 'n', description: 'At most so many; default 20' },
@@ -53,7 +56,12 @@ async function printTable(client: Client, sessions: Session[]): Promise<void> {
     return
   }
   const paint = paintFor(process.stdout)
-  const titles = await inGroups(sessions, 8, async (session) => session.title ?? (await firstWords(client, session.id)))
+  const few = sessions.length <= MAX_FIRST_WORDS
+  const titles = await inGroups(
+    sessions,
+    8,
+    async (session) => session.title ?? (few ? await firstWords(client, session.id) : ''),
+  )
   const head: Cell[] = ['ID', 'STATUS', 'AGE', 'COST', 'TITLE'].map((text, index) => ({
     text,
     paint: paint.dim,

@@ -4,19 +4,30 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tempFolder } from './cli.ts'
 
-/** A real server with the genuine agent and the demo model, on a port and in a folder of its own. */
+/**
+ * A real server with the genuine agent and the demo model, in a folder of its own. `restart` ends it and starts another
+ * on the same port and data.
+ */
 export async function realServer() {
   const folder = tempFolder()
-  const app = await startApp(
-    loadConfig({
-      flags: { port: 0, data_dir: 'data', demo_model: 'on', log_level: 'silent', drain_seconds: 0 },
-      env: { PATH: process.env.PATH, HOME: folder.path },
-      cwd: folder.path,
-    }),
-  )
+  const start = (port: number) =>
+    startApp(
+      loadConfig({
+        flags: { port, data_dir: 'data', demo_model: 'on', log_level: 'silent', drain_seconds: 0 },
+        env: { PATH: process.env.PATH, HOME: folder.path },
+        cwd: folder.path,
+      }),
+    )
+  let app = await start(0)
   return {
     url: app.url,
-    folder: folder.path,
+    async stop() {
+      await app.stop()
+    },
+    async restart() {
+      await app.stop()
+      app = await start(Number(new URL(app.url).port))
+    },
     async [Symbol.asyncDispose]() {
       await app.stop()
       folder[Symbol.dispose]()
