@@ -73,7 +73,9 @@ describe('with the genuine agent', () => {
   })
 
   test('G3 what policy does not allow is denied at once, with an event that names the call', async () => {
-    const session = await run(scripted('Try', [{ tools: [{ name: 'Bash', input: { command: 'touch evil' } }] }, { say: 'ok' }]))
+    const session = await run(
+      scripted('Try', [{ tools: [{ name: 'Bash', input: { command: 'touch evil' } }] }, { say: 'ok' }]),
+    )
     const events = await server.events(session.id)
     const use = events.find(({ type }) => type === 'agent.tool_use')!
     const denied = events.find(({ type }) => type === 'agent.permission_denied')!
@@ -141,31 +143,49 @@ describe('with the genuine agent', () => {
     [429, 'model_rate_limited_error'],
     [529, 'model_overloaded_error'],
     [500, 'model_request_failed_error'],
-  ] as const)('G9 an endpoint that always answers %i fails the turn with a typed error; the session goes on', async (status, type) => {
-    const session = await run(scripted('Fail', [{ fail: { status } }]))
-    expect(session).toMatchObject({ status: 'idle', stop_reason: { type: 'retries_exhausted' }, last_error: { type } })
-    await server.send(session.id, scripted('Go on', [{ say: 'fine' }]))
-    expect(await server.idle(session.id)).toMatchObject({ last_error: null, result: { text: 'fine' } })
-  })
+  ] as const)(
+    'G9 an endpoint that always answers %i fails the turn with a typed error; the session goes on',
+    async (status, type) => {
+      const session = await run(scripted('Fail', [{ fail: { status } }]))
+      expect(session).toMatchObject({
+        status: 'idle',
+        stop_reason: { type: 'retries_exhausted' },
+        last_error: { type },
+      })
+      await server.send(session.id, scripted('Go on', [{ say: 'fine' }]))
+      expect(await server.idle(session.id)).toMatchObject({ last_error: null, result: { text: 'fine' } })
+    },
+  )
 
-  test.each([true, 'mid'] as const)('G10 an endpoint that hangs (%s) ends the turn; the session goes on', async (hang) => {
-    const session = await run(scripted('Hang', [{ hang, say: 'half' }]))
-    expect(session.last_error).toMatchObject({ code: 'model_unreachable' })
-    await server.send(session.id, scripted('Go on', [{ say: 'fine' }]))
-    expect(await server.idle(session.id)).toMatchObject({ last_error: null, result: { text: 'fine' } })
-  })
+  test.each([true, 'mid'] as const)(
+    'G10 an endpoint that hangs (%s) ends the turn; the session goes on',
+    async (hang) => {
+      const session = await run(scripted('Hang', [{ hang, say: 'half' }]))
+      expect(session.last_error).toMatchObject({ code: 'model_unreachable' })
+      await server.send(session.id, scripted('Go on', [{ say: 'fine' }]))
+      expect(await server.idle(session.id)).toMatchObject({ last_error: null, result: { text: 'fine' } })
+    },
+  )
 
   test('G11 a stream shows a message while it is written, under the id of the finished event', async () => {
     const { id } = await server.create(null)
-    const response = await fetch(`${server.url}/v1/sessions/${id}/events/stream?until=idle&event_deltas[]=agent.message`)
+    const response = await fetch(
+      `${server.url}/v1/sessions/${id}/events/stream?until=idle&event_deltas[]=agent.message`,
+    )
     await server.send(id, scripted('Slowly', [{ say: 'one two three four five six', stream: { chunk_ms: 20 } }]))
     const seen = (await response.text())
       .split('\n')
       .filter((line) => line.startsWith('data: '))
       .map((line) => JSON.parse(line.slice(6)) as Record<string, unknown>)
     const start = seen.findIndex(({ type }) => type === 'event_start')
-    const deltas = seen.filter(({ type }) => type === 'event_delta') as { event_id: string; delta: { content: { text: string } } }[]
-    const final = seen.find(({ type }) => type === 'agent.message') as unknown as { id: string; content: { text: string }[] }
+    const deltas = seen.filter(({ type }) => type === 'event_delta') as {
+      event_id: string
+      delta: { content: { text: string } }
+    }[]
+    const final = seen.find(({ type }) => type === 'agent.message') as unknown as {
+      id: string
+      content: { text: string }[]
+    }
     expect(deltas.length).toBeGreaterThan(2)
     expect(new Set(deltas.map(({ event_id }) => event_id))).toEqual(new Set([final.id]))
     const previewed = deltas.map(({ delta }) => delta.content.text).join('')
@@ -175,9 +195,12 @@ describe('with the genuine agent', () => {
   })
 
   test('G12 an interrupt in the middle of a tool ends turn and tool, and the session goes on', async () => {
-    const { id } = await server.create(scripted('Slow', [{ tools: [{ name: 'Bash', input: { command: 'sleep 1001' } }] }]), {
-      agent: { type: 'inline', ...bypass },
-    })
+    const { id } = await server.create(
+      scripted('Slow', [{ tools: [{ name: 'Bash', input: { command: 'sleep 1001' } }] }]),
+      {
+        agent: { type: 'inline', ...bypass },
+      },
+    )
     await server.event(id, ({ type }) => type === 'agent.tool_use')
     await server.post(`/v1/sessions/${id}/events`, { events: [{ type: 'user.interrupt' }] })
     expect((await server.idle(id)).stop_reason).toEqual({ type: 'interrupted' })
@@ -192,14 +215,31 @@ describe('with the genuine agent', () => {
   })
 
   test('G14 the agent sees a built environment: nothing of the server but what it needs, and what the caller added', async () => {
-    const { id } = await server.create(scripted('Env', [{ tools: [{ name: 'Bash', input: { command: 'env' } }] }, { say: 'ok' }]), {
-      agent: { type: 'inline', ...bypass },
-      env: { MY_SETTING: 'mine' },
-    })
+    const { id } = await server.create(
+      scripted('Env', [{ tools: [{ name: 'Bash', input: { command: 'env' } }] }, { say: 'ok' }]),
+      {
+        agent: { type: 'inline', ...bypass },
+        env: { MY_SETTING: 'mine' },
+      },
+    )
     await server.idle(id)
     const result = (await server.events(id)).find(({ type }) => type === 'agent.tool_result')!
     const text = (result.content as { text: string }[])[0]!.text
     expect(text).toContain('MY_SETTING=mine')
     expect(text).not.toMatch(/TROUPE_|VITEST|SECRET/)
   })
+})
+
+test('G15 an endpoint that refuses connections fails the turn with a typed error; the demo model does not step in', async () => {
+  const server = await testServer(
+    { agent_executable: undefined },
+    { env: { ANTHROPIC_BASE_URL: 'http://127.0.0.1:9', CLAUDE_CODE_MAX_RETRIES: '1' } },
+  )
+  const { id } = await server.create('hello')
+  expect(await server.idle(id)).toMatchObject({
+    model_source: 'configured',
+    stop_reason: { type: 'retries_exhausted' },
+    last_error: { type: 'model_request_failed_error' },
+  })
+  await server.stop()
 })

@@ -4,8 +4,9 @@ import { DISPATCH, type Wakeups } from './wakeups.ts'
 
 /** Events a tail reads at once. */
 const PAGE_SIZE = 500
-/** Recent events kept in memory for each session that is being watched. */
-const RECENT = 256
+/** Newest events kept in memory for each session that is being watched: at most this many, and this much text. */
+const RECENT_EVENTS = 256
+const RECENT_CHARS = 1_000_000
 
 /** An event as the log hands it out; its JSON text is made once for all readers. */
 export class LoggedEvent {
@@ -29,6 +30,8 @@ interface Recent {
   readers: number
   /** Consecutive, newest last. */
   events: LoggedEvent[]
+  /** Characters of their bodies. */
+  chars: number
 }
 
 /**
@@ -94,7 +97,7 @@ export class EventLog {
 
   /** Keeps the newest events of a session in memory while someone reads its end. */
   watch(sessionId: string): Disposable {
-    const recent = this.#recent.get(sessionId) ?? { readers: 0, events: [] }
+    const recent = this.#recent.get(sessionId) ?? { readers: 0, events: [], chars: 0 }
     recent.readers++
     this.#recent.set(sessionId, recent)
     return {
@@ -107,17 +110,28 @@ export class EventLog {
 
   #announce(change: SessionChange, committed: Committed): Committed {
     const recent = this.#recent.get(change.sessionId)
-    if (recent) {
-      for (const row of committed.events) {
-        const last = recent.events.at(-1)
-        // A hole would be read as "nothing there"; start over instead.
-        if (last && last.seq !== row.seq - 1) recent.events.length = 0
-        recent.events.push(new LoggedEvent(row))
-      }
-      if (recent.events.length > RECENT * 2) recent.events.splice(0, recent.events.length - RECENT)
-    }
+    if (recent) for (const row of committed.events) remember(recent, new LoggedEvent(row))
     this.#wakeups.ring(change.sessionId)
     if (change.session?.queuedAt) this.#wakeups.ring(DISPATCH)
     return committed
   }
+}
+
+function remember(recent: Recent, event: LoggedEvent): void {
+  const last = recent.events.at(-1)
+  if (last && last.seq !== event.seq - 1) {
+    // A hole would be read as "nothing there"; start over instead.
+    recent.events = []
+    recent.chars = 0
+  }
+  recent.events.push(event)
+  recent.chars += event.row.body.length
+  if (recent.events.length <= RECENT_EVENTS * 2 && recent.chars <= RECENT_CHARS) return
+  // Down to half, so that the cost of moving is spread over many events.
+  let dropped = 0
+  while (recent.events.length - dropped > RECENT_EVENTS || recent.chars > RECENT_CHARS / 2) {
+    if (dropped === recent.events.length - 1) break
+    recent.chars -= recent.events[dropped++]!.row.body.length
+  }
+  recent.events.splice(0, dropped)
 }

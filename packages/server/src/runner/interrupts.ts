@@ -8,7 +8,8 @@ const DEFAULT_GRACE_MS = 5_000
 
 /**
  * Reads the interrupts of one turn from the session's log while the turn runs, notes each as taken, and stops the
- * agent: gracefully first, by force when the grace is over or the caller said `now`.
+ * agent: gracefully first, by force when the grace is over or the caller said `now`. `after` is the `seq` at which the
+ * turn began; each event is looked at once.
  */
 export function watchInterrupts(
   context: RunContext,
@@ -16,11 +17,12 @@ export function watchInterrupts(
   epoch: number,
   turnId: string,
   agent: AgentProcess,
+  after: number,
   signal: AbortSignal,
 ): { seen(): boolean; ended: Promise<void> } {
   let seen = false
   let grace: NodeJS.Timeout | undefined
-  const { store, log, clock } = context.sessions
+  const { log, clock } = context.sessions
 
   const obey = (event: EventRow) => {
     seen = true
@@ -32,32 +34,14 @@ export function watchInterrupts(
   }
 
   const watch = async () => {
-    using wakeup = context.wakeups.subscribe(sessionId)
-    let cursor = 0
-    while (!signal.aborted) {
-      for (const event of await store.readInbox(sessionId, cursor, ['user.interrupt'])) {
-        cursor = event.seq
-        if (event.turnId !== turnId || event.processedAt !== null) continue
-        const at = clock.now()
-        obey(event)
-        await log.commit({
-          sessionId,
-          at,
-          epoch,
-          events: [
-            {
-              id: event.id,
-              type: event.type,
-              turnId,
-              threadId: null,
-              processedAt: at,
-              body: JSON.parse(event.body) as Record<string, unknown>,
-              repeats: event.seq,
-            },
-          ],
-        })
-      }
-      await wakeup.next(signal)
+    for await (const { row: event } of log.tail(sessionId, after, signal)) {
+      if (event.type !== 'user.interrupt' || event.repeats !== null || event.turnId !== turnId) continue
+      obey(event)
+      const at = clock.now()
+      const { id, type, seq } = event
+      const body = JSON.parse(event.body) as Record<string, unknown>
+      const taken = { id, type, turnId, threadId: null, processedAt: at, body, repeats: seq }
+      await log.commit({ sessionId, at, epoch, events: [taken] })
     }
   }
 

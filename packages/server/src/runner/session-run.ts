@@ -199,7 +199,15 @@ class SessionRun {
       fatal ??= error
       agent.kill()
     }
-    const interrupts = watchInterrupts(this.#context, session.id, this.#epoch, turn.id, agent, stop.signal)
+    const interrupts = watchInterrupts(
+      this.#context,
+      session.id,
+      this.#epoch,
+      turn.id,
+      agent,
+      this.#lastSeq,
+      stop.signal,
+    )
     const onEnding = () => kill(serverRestarted())
     this.#ending.addEventListener('abort', onEnding)
     if (this.#ending.aborted) onEnding()
@@ -290,7 +298,7 @@ class SessionRun {
 
   async #startAgent(session: SessionRow): Promise<AgentProcess> {
     const { agent, prepareEnv, sessions } = this.#context
-    const resume = (await sessions.store.loadTranscript(session.id, '')).length > 0
+    const resume = await sessions.store.hasTranscript(session.id)
     return startAgent(agent, session, prepareEnv(session), resume, (toolUseId, tool, reason) =>
       this.#translator.denied(toolUseId, tool, reason),
     )
@@ -343,11 +351,13 @@ class SessionRun {
     this.#lastSeq = events.at(-1)?.seq ?? this.#lastSeq
   }
 
-  #change(decide: (state: SessionState, at: number) => Decision | null) {
-    return changeSession(this.#context.sessions, this.#id, (state, at) => {
+  async #change(decide: (state: SessionState, at: number) => Decision | null) {
+    const changed = await changeSession(this.#context.sessions, this.#id, (state, at) => {
       const decision = decide(state, at)
       return decision && { ...decision, epoch: this.#epoch }
     })
+    this.#lastSeq = changed.committed.events.at(-1)?.seq ?? this.#lastSeq
+    return changed
   }
 
   /** Tries until the store takes it: a turn's end must not be lost to a full disk. Gives up when the server ends. */

@@ -323,19 +323,6 @@ export class SqliteStore implements Store {
     return last ? { ...eventFromRow(last), seq: first.seq, repeats: null, createdAt: first.createdAt } : first
   }
 
-  async readInbox(sessionId: string, after: number, types: string[]): Promise<EventRow[]> {
-    return this.#all<EventsTable>(
-      sql
-        .selectFrom('events')
-        .selectAll()
-        .where('session_id', '=', sessionId)
-        .where('seq', '>', after)
-        .where('repeats', 'is', null)
-        .where('type', 'in', types)
-        .orderBy('seq'),
-    ).map(eventFromRow)
-  }
-
   async readMessages(sessionId: string, after: number, limit: number): Promise<MessageRow[]> {
     const rows = this.#statement(
       'select n, turn_id as turnId, created_at as createdAt, body from messages where session_id = ? and n > ? order by n limit ?',
@@ -410,6 +397,11 @@ export class SqliteStore implements Store {
   async loadTranscript(sessionId: string, subpath: string): Promise<string[]> {
     const rows = this.#statement('select body from transcript where session_id = ? and subpath = ? order by n')
     return (rows.all(sessionId, subpath) as { body: string }[]).map((row) => row.body)
+  }
+
+  async hasTranscript(sessionId: string): Promise<boolean> {
+    const row = this.#statement(`select 1 from transcript where session_id = ? and subpath = '' limit 1`).get(sessionId)
+    return row !== undefined
   }
 
   async listTranscripts(sessionId: string): Promise<string[]> {

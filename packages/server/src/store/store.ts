@@ -261,8 +261,6 @@ export interface Store {
   ): Promise<{ rows: EventRow[]; more: boolean }>
   /** The newest form of an event. */
   readEvent(sessionId: string, eventId: string): Promise<EventRow | null>
-  /** First events of this type and later than `after`: how a runner reads its inbox. */
-  readInbox(sessionId: string, after: number, types: string[]): Promise<EventRow[]>
   readMessages(sessionId: string, after: number, limit: number): Promise<MessageRow[]>
 
   /** Takes the longest waiting session: new epoch, lease until `leaseUntil`. Null when none waits. One atomic step. */
@@ -279,6 +277,8 @@ export interface Store {
 
   appendTranscript(sessionId: string, subpath: string, entries: { uuid: string | null; body: string }[]): Promise<void>
   loadTranscript(sessionId: string, subpath: string): Promise<string[]>
+  /** Whether there is a transcript to resume from. */
+  hasTranscript(sessionId: string): Promise<boolean>
   listTranscripts(sessionId: string): Promise<string[]>
   clearTranscript(sessionId: string): Promise<void>
 

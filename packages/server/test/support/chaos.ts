@@ -246,7 +246,13 @@ class World {
   }
 
   ask(session: KnownSession | null): Ask {
-    const ask: Ask = { nonce: String(++this.#nonces).padStart(8, '0'), eventId: null, sessionId: null, refused: false, session }
+    const ask: Ask = {
+      nonce: String(++this.#nonces).padStart(8, '0'),
+      eventId: null,
+      sessionId: null,
+      refused: false,
+      session,
+    }
     this.asks.push(ask)
     return ask
   }

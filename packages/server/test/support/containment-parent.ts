@@ -10,7 +10,13 @@ if (containment.name !== name) {
   process.exit(0)
 }
 const child = spawnAgent(
-  { command: '/bin/sh', args: ['-c', script], cwd: folder, env: { PATH: process.env.PATH }, signal: new AbortController().signal },
+  {
+    command: '/bin/sh',
+    args: ['-c', script],
+    cwd: folder,
+    env: { PATH: process.env.PATH },
+    signal: new AbortController().signal,
+  },
   'sesn_x',
   containment,
   new PidFiles(`${folder}/agents`),
