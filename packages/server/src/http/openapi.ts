@@ -24,6 +24,19 @@ export async function openApi(server: Server, version: string): Promise<void> {
       ],
     },
     transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
+    transformObject: (document) => withoutUnused(jsonSchemaTransformObject(document)),
   })
+}
+
+/** Drops schemas that nothing refers to: the provider writes each one twice, as input and as output. */
+function withoutUnused<T extends object>(document: T): T {
+  const schemas = (document as { components?: { schemas?: Record<string, unknown> } }).components?.schemas
+  if (!schemas) return document
+  for (let found = true; found;) {
+    const text = JSON.stringify(document)
+    const unused = Object.keys(schemas).filter((name) => !text.includes(`"#/components/schemas/${name}"`))
+    for (const name of unused) delete schemas[name]
+    found = unused.length > 0
+  }
+  return document
 }

@@ -2,6 +2,7 @@ import { ApiError, ErrorBody } from '@troupe/protocol/error'
 import { idToUuid, parseId } from '@troupe/protocol/ids'
 import {
   CleanupResponse,
+  ExecuteRequest,
   ExecuteResponse,
   OriginSession,
   OriginStatus,
@@ -58,7 +59,14 @@ export function originRoutes(server: Server, context: RouteContext): void {
   server.post(
     '/execute',
     {
-      schema: { tags, summary: 'Start a session, or resume one', response: { 200: ExecuteResponse, ...errors } },
+      schema: {
+        tags,
+        summary: 'Start a session, or resume one',
+        body: ExecuteRequest,
+        response: { 200: ExecuteResponse, ...errors },
+      },
+      // The schema documents the body; FastAPI's own words for what is wrong with it are made below.
+      validatorCompiler: () => () => true,
       // FastAPI answers a body that cannot be parsed with 422 as well.
       errorHandler: (error, request, reply) => {
         const body = (error as { code?: string }).code
