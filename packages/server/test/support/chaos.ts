@@ -1,5 +1,6 @@
 import type { SessionEvent } from '@troupe/protocol/event'
 import type { Session } from '@troupe/protocol/session'
+import { uuidToId } from '@troupe/protocol/ids'
 import type { Turn } from '@troupe/protocol/turn'
 import Sqlite from 'better-sqlite3'
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -467,16 +468,16 @@ async function readStreams(world: World, chance: Random): Promise<Seen[]> {
     all.push(seen)
     const deadline = Date.now() + chance.int(500, 8_000)
     while (!seen.gone && (!world.calm || seen.events.length === 0) && Date.now() < deadline)
-      await readOnce(world, seen, '', chance.chance(0.3) ? chance.int(5, 200) : 5_000)
+      await readOnce(world, seen, false, chance.chance(0.3) ? chance.int(5, 200) : 5_000)
   }
-  for (const seen of all) if (!seen.gone) await readOnce(world, seen, '&until=idle', 10_000)
+  for (const seen of all) if (!seen.gone) await readOnce(world, seen, true, 10_000)
   return all
 }
 
-async function readOnce(world: World, seen: Seen, query: string, patience: number): Promise<void> {
+async function readOnce(world: World, seen: Seen, toTheEnd: boolean, patience: number): Promise<void> {
   const last = seen.events.at(-1)?.seq
   // When all is calm the end is known: read to it.
-  const goal = query === '' ? Infinity : (await finalSession(world, seen))?.last_seq
+  const goal = !toTheEnd ? Infinity : (await finalSession(world, seen))?.last_seq
   if (goal === undefined || goal === last) return
   try {
     const signal = AbortSignal.timeout(patience)
@@ -678,11 +679,17 @@ function verifyDisk(world: World): void {
   const db = new Sqlite(join(data, 'troupe.db'), { readonly: true })
   const sound = db.pragma('integrity_check', { simple: true })
   if (sound !== 'ok') world.problem(`the database is damaged: ${String(sound)}`)
-  const folders = readdirSync(join(data, 'sessions')).length
-  const { n } = db.prepare('select count(*) as n from sessions').get() as { n: number }
-  if (folders !== n) world.problem(`${folders} session folders for ${n} sessions`)
+  const rows = (table: 'sessions' | 'tombstones') =>
+    new Set((db.prepare(`select id from ${table}`).all() as { id: string }[]).map(({ id }) => id))
+  const [there, erased] = [rows('sessions'), rows('tombstones')]
+  const left = readdirSync(join(data, 'sessions')).map((uuid) => uuidToId('sesn', uuid))
+  const of = (ids: string[]) => (ids.length > 0 ? `${ids.length}, such as ${ids[0]}` : null)
+  const undead = of(left.filter((id) => erased.has(id)))
+  const unborn = of(left.filter((id) => !erased.has(id) && !there.has(id)))
+  if (undead) world.problem(`folders of erased sessions are left: ${undead}`)
+  if (unborn) world.problem(`folders without a session are left: ${unborn}`)
   db.close()
   if (readdirSync(join(data, 'agents')).length > 0) world.problem('pid files are left')
-  const left = process.platform === 'linux' ? agentProcesses(world.mark, Infinity) : []
-  if (left.length > 0) world.problem(`agents outlived the drain: ${left.join('; ')}`)
+  const alive = process.platform === 'linux' ? agentProcesses(world.mark, Infinity) : []
+  if (alive.length > 0) world.problem(`agents outlived the drain: ${alive.join('; ')}`)
 }
