@@ -1,4 +1,5 @@
-import { fold, textOf } from '@troupe/client/fold'
+import { textOf } from '@troupe/client/content'
+import { fold } from '@troupe/client/fold'
 import { emptyView, type Item, type SessionView, type ToolItem, type TurnView } from '@troupe/client/view'
 import type { StreamFrame } from '@troupe/protocol/event'
 import { clean, Cleaner, cleanLine } from './clean.ts'
@@ -25,6 +26,7 @@ export class TurnPrinter {
   /** The message on the screen that is not finished: how much of its text is printed. */
   #writing: { id: string; printed: string } | null = null
   readonly #printedTools = new Set<string>()
+  #denied = 0
 
   constructor(screen: Screen, options: PrinterOptions) {
     this.#screen = screen
@@ -37,8 +39,7 @@ export class TurnPrinter {
 
   /** Tool calls that policy refused, so far; questions are not among them: no setting answers those. */
   get denied(): number {
-    const refused = this.#view.items.filter((item) => item.kind === 'tool' && item.denied !== null)
-    return refused.filter((item) => item.kind === 'tool' && item.name !== 'AskUserQuestion').length
+    return this.#denied
   }
 
   print(frame: StreamFrame): void {
@@ -49,6 +50,7 @@ export class TurnPrinter {
     if ('seq' in frame) for (const item of changed(before, view)) this.#printChanged(item)
     for (const [index, turn] of view.turns.entries()) if (before.turns[index] !== turn) this.#printTurn(turn)
     if (view.status !== before.status && view.status === 'rescheduling') this.#screen.passing('  … trying again')
+    if (view.turns !== before.turns) this.#view = withoutPast(view)
   }
 
   /** Ends an unfinished line. */
@@ -127,6 +129,7 @@ export class TurnPrinter {
     // A refused call gets a result too; one line is enough.
     if (this.#printedTools.has(item.id)) return
     this.#printedTools.add(item.id)
+    if (item.denied !== null && item.name !== 'AskUserQuestion') this.#denied++
     const { paint } = this.#screen
     const time = item.endedAt === null ? '' : `  ${duration(Date.parse(item.endedAt) - Date.parse(item.at))}`
     const text = this.#toolText(item)
@@ -150,6 +153,20 @@ export class TurnPrinter {
     if (turn.endedAt !== null && this.#options.ends) this.#screen.note(turnLine(turn, this.#screen.paint))
   }
 }
+
+/** What the next frames need: nothing of turns that are over but the last one's end. Long logs cost no memory. */
+function withoutPast(view: SessionView): SessionView {
+  const over = new Set(view.turns.filter((turn) => turn.endedAt !== null).map((turn) => turn.id))
+  if (over.size === 0) return view
+  return {
+    ...view,
+    items: view.items.filter((item) => item.turnId !== null && !over.has(item.turnId)),
+    turns: view.turns.filter(isOpenOrLast),
+  }
+}
+
+const isOpenOrLast = (turn: TurnView, index: number, turns: readonly TurnView[]) =>
+  turn.endedAt === null || index === turns.length - 1
 
 /** Items that were there before and say something new. */
 const changed = (before: SessionView, after: SessionView) =>

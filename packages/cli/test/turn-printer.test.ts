@@ -96,6 +96,29 @@ test('what the agent says cannot drive the terminal, not even across pieces', ()
   ).toBe('› hello\n  ! hello\n')
 })
 
+test('in a log of many turns each thing is printed once, with inputs that waited while another turn ran', () => {
+  const input = (turn: string, processed_at: string | null) =>
+    event('user.message', { id: `in_${turn}`, turn_id: turn, content: `ask ${turn}`, processed_at })
+  const turn = (id: string) => [
+    event('turn.started', { turn_id: id }),
+    input(id, 'now'),
+    event('agent.tool_use', { id: `tool_${id}`, turn_id: id, name: 'Bash', input: { command: id } }),
+    event('agent.tool_result', { tool_use_id: `tool_${id}`, turn_id: id, content: [] }),
+    { ...message(`m_${id}`, `answer ${id}`), turn_id: id },
+    event('turn.completed', { turn_id: id, stop_reason: { type: 'end_turn' } }),
+  ]
+  const shown = printed([
+    input('a', null),
+    input('b', null),
+    ...turn('a'),
+    input('c', null),
+    ...turn('b'),
+    ...turn('c'),
+  ])
+  const part = (id: string) => `  ✓ run  ${id}  0.0 s\nanswer ${id}\n✓ end_turn · 0.0 s\n`
+  expect(shown).toBe(`› ask a\n› ask b\n${part('a')}› ask c\n${part('b')}${part('c')}`)
+})
+
 test('a turn ends in a line of stop reason, time, tokens and cost', () => {
   const usage = {
     input_tokens: 1000,

@@ -1,7 +1,7 @@
 import type { StreamFrame } from '@troupe/protocol/event'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { emptyView, fold } from '../src/fold.ts'
+import { emptyView, fold, foldAll } from '../src/fold.ts'
 import { delta, event, start, text } from './support/events.ts'
 
 type Step = { type: string; n: number; words: string }
@@ -67,6 +67,18 @@ test('replaying any beginning and then the whole gives the view of the whole', (
       expect(frames.reduce(fold, beginning)).toEqual(whole)
     }),
     { numRuns: 300 },
+  )
+})
+
+test('folding many frames at once gives the same view and leaves the one before as it was', () => {
+  fc.assert(
+    fc.property(someFrames, fc.nat(), (frames, cut) => {
+      const at = cut % (frames.length + 1)
+      const before = frames.slice(0, at).reduce(fold, emptyView)
+      const copy = structuredClone(before)
+      expect(foldAll(frames.slice(at), before)).toEqual(frames.reduce(fold, emptyView))
+      expect(before).toEqual(copy)
+    }),
   )
 })
 

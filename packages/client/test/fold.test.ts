@@ -1,10 +1,7 @@
-import type { StreamFrame } from '@troupe/protocol/event'
 import { expect, test } from 'vitest'
-import { emptyView, fold } from '../src/fold.ts'
+import { fold, foldAll } from '../src/fold.ts'
 import type { ToolItem } from '../src/view.ts'
 import { delta, event, ONE_TURN, start, text } from './support/events.ts'
-
-const foldAll = (frames: StreamFrame[], from = emptyView) => frames.reduce(fold, from)
 
 test('a view tells a turn as question, thought, tool call with its result, and answer', () => {
   const view = foldAll(ONE_TURN)
@@ -99,5 +96,15 @@ test('what does not change keeps its identity, so that only what changed is draw
   const after = fold(before, ONE_TURN[8]!)
   expect(after.items[0]).toBe(before.items[0])
   expect(after.turns).toBe(before.turns)
+  expect(after.items.filter((item, index) => item !== before.items[index])).toHaveLength(1)
   expect(fold(before, ONE_TURN[3]!)).toBe(before)
+})
+
+test('fifty thousand events are folded in a moment', () => {
+  const log = Array.from({ length: 50_000 }, (_, index) =>
+    event(index + 1, 'agent.message', { content: text('words') }),
+  )
+  const start = performance.now()
+  expect(foldAll(log).items).toHaveLength(50_000)
+  expect(performance.now() - start).toBeLessThan(5_000)
 })

@@ -1,6 +1,5 @@
 import type { Client } from '@troupe/client/client'
-import { textOf } from '@troupe/client/fold'
-import type { ContentBlock } from '@troupe/protocol/event'
+import { blocksOf, textOf } from '@troupe/client/content'
 import type { Session, SessionStatus } from '@troupe/protocol/session'
 import { type ArgsDef, defineCommand } from 'citty'
 import { cleanLine } from '../clean.ts'
@@ -96,8 +95,7 @@ async function firstWords(client: Client, id: string): Promise<string> {
   const { data } = await client.events
     .list(id, { types: ['user.message'], limit: 1 })
     .catch(() => ({ data: [] as { content?: unknown }[] }))
-  const content = data[0]?.content
-  return Array.isArray(content) ? textOf(content as ContentBlock[]).slice(0, 500) : ''
+  return textOf(blocksOf(data[0]?.content)).slice(0, 500)
 }
 
 async function inGroups<T, R>(items: T[], size: number, work: (item: T) => Promise<R>): Promise<R[]> {

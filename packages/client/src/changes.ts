@@ -1,0 +1,152 @@
+import type { EventType, SessionError, SessionEvent } from '@troupe/protocol/event'
+import type { SessionStatus, StopReason } from '@troupe/protocol/session'
+import type { Usage } from '@troupe/protocol/turn'
+import { blocksOf, textOf } from './content.ts'
+import type { Item, SessionView, ToolItem, TurnView } from './view.ts'
+
+/** Fields of the view that become others, an item that is new, and one that says more. */
+type Delta = Partial<Omit<SessionView, 'items'>> & { added?: Item; patched?: Patched | null }
+type Patched = { index: number; item: Item }
+type Change = (view: SessionView, event: SessionEvent) => Delta
+
+/** What each type of event changes; null: nothing that the view shows. A type of a later server is not here. */
+export const CHANGES: Record<EventType, Change | null> = {
+  'user.message': (view, event) => {
+    const again = patch(view, (item) => item.kind === 'user' && item.id === event.id, { state: taken(event) })
+    if (again) return { patched: again }
+    const turn = event.turn_id === null ? {} : withTurn(view, event.turn_id, {})
+    return { ...turn, added: { kind: 'user', ...entry(event), content: blocksOf(event.content), state: taken(event) } }
+  },
+  'user.interrupt': (view, event) => {
+    const again = patch(view, (item) => item.kind === 'interrupt' && item.id === event.id, { state: taken(event) })
+    if (again) return { patched: again }
+    return { added: { kind: 'interrupt', ...entry(event), mode: words(event.mode), state: taken(event) } }
+  },
+  'agent.message': (_view, event) => ({
+    added: { kind: 'agent', ...entry(event), text: textOf(blocksOf(event.content)) },
+  }),
+  'agent.thinking': (_view, event) => ({ added: { kind: 'thinking', ...entry(event) } }),
+  'agent.tool_use': addTool,
+  'agent.mcp_tool_use': addTool,
+  'agent.tool_result': endTool('tool_use_id'),
+  'agent.mcp_tool_result': endTool('mcp_tool_use_id'),
+  'agent.permission_denied': (view, event) => ({
+    patched: patchTool(view, event.tool_use_id, { denied: words(event.reason) }),
+  }),
+  'agent.thread_context_compacted': (_view, event) => ({ added: { kind: 'compaction', ...entry(event) } }),
+  'session.created': (view) => ({ status: view.status ?? 'idle' }),
+  'session.updated': (_view, event) => ({
+    ...('title' in event && { title: event.title as string | null }),
+    ...('metadata' in event && { metadata: event.metadata as Record<string, string> }),
+  }),
+  'session.queued': null,
+  'session.status_running': () => working('running'),
+  'session.status_rescheduled': () => working('rescheduling'),
+  'session.status_idle': (_view, event) => ({ status: 'idle', stopReason: stopReason(event), currentTurnId: null }),
+  'session.status_terminated': () => ({ status: 'terminated', currentTurnId: null }),
+  'session.error': (_view, event) => {
+    const error = errorOf(event)
+    if (!error) return {}
+    const lasting = error.retry_status?.type !== 'retrying'
+    return { added: { kind: 'error', ...entry(event), error }, ...(lasting && { lastError: error }) }
+  },
+  'session.usage': (_view, event) => ({ usage: event.usage as Usage }),
+  'session.thread_created': (_view, event) => ({
+    added: {
+      kind: 'thread',
+      ...entry(event),
+      threadId: words(event.session_thread_id),
+      name: words(event.agent_name),
+      description: words(event.description),
+      summary: null,
+      endedAt: null,
+    },
+  }),
+  'session.thread_status_idle': (view, event) => ({
+    patched: patch(view, (item) => item.kind === 'thread' && item.threadId === event.session_thread_id, {
+      summary: words(event.summary),
+      endedAt: event.created_at,
+    }),
+  }),
+  'span.model_request_start': null,
+  'span.model_request_end': null,
+  'turn.started': (view, event) => ({
+    ...withTurn(view, event.turn_id, { status: 'in_progress', startedAt: event.created_at }),
+    currentTurnId: event.turn_id,
+    lastError: null,
+  }),
+  'turn.completed': endTurn('completed'),
+  'turn.failed': endTurn('failed'),
+  'turn.cancelled': endTurn('cancelled'),
+}
+
+function addTool(_view: SessionView, event: SessionEvent): Delta {
+  return {
+    added: {
+      kind: 'tool',
+      ...entry(event),
+      name: words(event.name),
+      server: typeof event.mcp_server_name === 'string' ? event.mcp_server_name : null,
+      input: event.input,
+      result: null,
+      denied: null,
+      endedAt: null,
+      sdkId: typeof event.sdk_tool_use_id === 'string' ? event.sdk_tool_use_id : null,
+    },
+  }
+}
+
+function endTool(reference: string): Change {
+  return (view, event) => ({
+    patched: patchTool(view, event[reference], {
+      result: { content: blocksOf(event.content), isError: event.is_error === true },
+      endedAt: event.created_at,
+    }),
+  })
+}
+
+function endTurn(status: 'completed' | 'failed' | 'cancelled'): Change {
+  return (view, event) => ({
+    ...withTurn(view, event.turn_id, {
+      status,
+      stopReason: stopReason(event),
+      error: errorOf(event),
+      usage: (event.usage as Usage | null) ?? null,
+      endedAt: event.created_at,
+    }),
+    ...(view.currentTurnId === event.turn_id && { currentTurnId: null }),
+  })
+}
+
+const working = (status: SessionStatus): Delta => ({ status, stopReason: null })
+
+function withTurn(view: SessionView, id: string | null, fields: Partial<TurnView>): Pick<SessionView, 'turns'> {
+  if (id === null) return { turns: view.turns }
+  const known = view.turns.findLastIndex((turn) => turn.id === id)
+  if (known >= 0) return { turns: view.turns.with(known, { ...view.turns[known]!, ...fields }) }
+  const turn: TurnView = {
+    id,
+    status: 'queued',
+    stopReason: null,
+    error: null,
+    usage: null,
+    startedAt: null,
+    endedAt: null,
+  }
+  return { turns: [...view.turns, { ...turn, ...fields }] }
+}
+
+const patchTool = (view: SessionView, id: unknown, fields: Partial<ToolItem>) =>
+  patch(view, (item) => item.kind === 'tool' && (item.id === id || item.sdkId === id), fields)
+
+/** Looked for from the end: what is answered is seldom old. */
+function patch({ items }: SessionView, matches: (item: Item) => boolean, fields: object): Patched | null {
+  const index = items.findLastIndex(matches)
+  return index < 0 ? null : { index, item: { ...items[index], ...fields } as Item }
+}
+
+const entry = ({ id, seq, turn_id, created_at }: SessionEvent) => ({ id, seq, turnId: turn_id, at: created_at })
+const taken = (event: SessionEvent) => (event.processed_at === null ? 'waiting' : 'taken')
+const words = (value: unknown): string => (typeof value === 'string' ? value : '')
+const stopReason = (event: SessionEvent) => (event.stop_reason as StopReason | null) ?? null
+const errorOf = ({ error }: SessionEvent) => (typeof error === 'object' ? (error as SessionError | null) : null)
