@@ -71,6 +71,7 @@ export const Session = z
     agent: SessionAgent,
     environment_id: z.string(),
     title: z.string().nullable(),
+    prompt: z.string().nullable().describe('How the first input begins, at most 200 characters'),
     metadata: z.record(z.string(), z.string()),
     external_id: z.string().nullable(),
     cwd: z.string(),

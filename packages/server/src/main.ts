@@ -16,7 +16,6 @@ export async function serve(config: Config): Promise<number> {
       : pino({ level: config.log_level })
   logWarnings(logger)
   const app = await startApp(config, { logger })
-  process.stdout.write(tty ? banner(app) : `${JSON.stringify(startLine(app))}\n`)
   const { promise, resolve } = Promise.withResolvers<number>()
   let signals = 0
   const onSignal = (signal: NodeJS.Signals) => {
@@ -38,6 +37,8 @@ export async function serve(config: Config): Promise<number> {
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
+  // Only now: who reads the line may end us at once, and must meet a server that drains.
+  process.stdout.write(tty ? banner(app) : `${JSON.stringify(startLine(app))}\n`)
   return promise
 }
 

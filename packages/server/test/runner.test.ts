@@ -127,7 +127,7 @@ describe('the runner', () => {
     ['authentication_failed', 'model_request_failed_error'],
   ])('R11 a model request that failed with %s is a typed error, not a message', async (code, type) => {
     const { id } = await server.create(`error ${code}`)
-    expect((await server.idle(id)).last_error).toMatchObject({ type, code })
+    expect(await server.idle(id)).toMatchObject({ last_error: { type, code }, result: { text: null, is_error: true } })
     expect((await server.events(id)).filter(started)).toEqual([])
   })
 

@@ -37,7 +37,7 @@ export function outcomeOfResult(
   context: { before: UsageTotals; interrupted: boolean; modelError: SessionError | null; modelRequests: number },
 ): TurnOutcome {
   const totals = sdkTotals(result)
-  const text = result.subtype === 'success' ? result.result : null
+  const text = result.subtype === 'success' && !result.is_error && !context.modelError ? result.result : null
   const base = {
     text,
     structured: result.subtype === 'success' ? (result.structured_output ?? null) : null,

@@ -80,7 +80,8 @@ export function endTurn(
     ...(session.currentTurnId === turn.id && { currentTurnId: null }),
     ...(outcome.sdkTotals && { sdkTotals: outcome.sdkTotals }),
     ...(outcome.originResult && { originResult: outcome.originResult }),
-    ...(outcome.text !== null && {
+    // A turn that was stopped leaves the result of the one before it.
+    ...(outcome.status !== 'cancelled' && {
       result: {
         turn_id: turn.id,
         text: outcome.text,

@@ -19,6 +19,9 @@ export function usageToWire(usage: UsageTotals, activeMs: number): Usage {
   }
 }
 
+/** Characters of the first prompt that a list can show where there is no title. */
+const PROMPT_CHARS = 200
+
 /** A session as `/v1` shows it: is it done, what did it say, what does it need, what did it cost. */
 export async function sessionToWire(store: Store, session: SessionRow, now: number): Promise<Session> {
   const queue =
@@ -39,6 +42,7 @@ export async function sessionToWire(store: Store, session: SessionRow, now: numb
     agent: session.agent,
     environment_id: 'env_default',
     title: session.title,
+    prompt: session.prompt === '' ? null : session.prompt.slice(0, PROMPT_CHARS),
     metadata: session.metadata,
     external_id: session.externalId,
     cwd: session.cwd,
