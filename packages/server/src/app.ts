@@ -1,5 +1,6 @@
 import type { DemoModel } from '@troupe/demo-model/demo-model'
 import { mkdirSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import manifest from '../package.json' with { type: 'json' }
 import { agentProblem, agentSdkVersion, bypassProblem } from './agents/agent-binary.ts'
@@ -7,7 +8,6 @@ import { chooseModelSource, type ModelSource } from './agents/model-source.ts'
 import type { Config } from './config.ts'
 import { buildServer, type HttpServer } from './http/server.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
-import { lockDataFolder } from './lib/data-lock.ts'
 import { type Logger, silentLogger } from './lib/logger.ts'
 import { EventLog } from './log/event-log.ts'
 import { Previews } from './log/previews.ts'
@@ -18,6 +18,8 @@ import { PidFiles } from './runner/pid-files.ts'
 import { Runner } from './runner/runner.ts'
 import { sessionPaths } from './sessions/admission.ts'
 import type { SessionContext } from './sessions/context.ts'
+import { sweepFolders } from './sessions/sweep-folders.ts'
+import { lockDataFolder } from './store/data-lock.ts'
 import { openSqliteStore } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
 
@@ -142,7 +144,17 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         startedAt: clock.now(),
       },
     })
+    // What lies there before anything is served belongs to a session, or to none.
+    const folders = await readdir(sessionsDir).catch(() => [])
     await server.start()
+    const sweeping = new AbortController()
+    const swept = sweepFolders(store, sessionsDir, folders, sweeping.signal).catch((err: unknown) =>
+      logger.warn({ err }, 'folders without a session could not be removed'),
+    )
+    undo.push(async () => {
+      sweeping.abort()
+      await swept
+    })
     // First nothing new is taken, then the runs end, and only then those who watch them are let go.
     undo.push(() => server.stop())
     undo.push(() => runner.stop())

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { z } from 'zod'
+import { isLoopback } from './lib/loopback.ts'
 
 /** About what a working agent and its tools take, in bytes: 0.3–2 GB were measured. */
 const MEMORY_PER_AGENT = 1.5e9
@@ -135,10 +136,6 @@ export function loadConfig(sources: ConfigSources = {}): Config {
     agent_executable: settings.agent_executable && path(settings.agent_executable),
     env,
   }
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
 }
 
 function parseFile(text: string): Record<string, unknown> {

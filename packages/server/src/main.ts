@@ -1,8 +1,9 @@
 import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import { type App, startApp, version } from './app.ts'
-import { type Config, isLoopback } from './config.ts'
+import type { Config } from './config.ts'
 import type { Logger } from './lib/logger.ts'
+import { isLoopback } from './lib/loopback.ts'
 
 /**
  * Runs a server until SIGTERM or SIGINT, then drains it; a second signal ends it at once. Resolves with the exit code.

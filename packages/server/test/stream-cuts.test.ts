@@ -37,7 +37,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
 })
 
-test(`S3 a thousand streams cut at any byte and resumed show every event once (seed ${SEED})`, async () => {
+test(`L4 a thousand streams cut at any byte and resumed show every event once (seed ${SEED})`, async () => {
   const ids = await Promise.all(Array.from({ length: SESSIONS }, () => create('flood 1700')))
   const seen = await Promise.all(
     Array.from({ length: READERS }, (_, n) => cutReader(ids[n % SESSIONS]!, random(SEED + n))),
@@ -50,7 +50,7 @@ test(`S3 a thousand streams cut at any byte and resumed show every event once (s
   }
 }, 120_000)
 
-test('S4 readers that stall slow only themselves, and what they leave unread is not kept for them', async () => {
+test('L7 readers that stall slow only themselves, and what they leave unread is not kept for them', async () => {
   const id = await create('say ready')
   await lastSeq(id)
   const before = memory()

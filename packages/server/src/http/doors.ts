@@ -1,6 +1,6 @@
 import { ApiError } from '@troupe/protocol/error'
 import type { FastifyReply } from 'fastify'
-import { isLoopback } from '../config.ts'
+import { isLoopback } from '../lib/loopback.ts'
 import type { Server } from './server.ts'
 
 const LOCAL_NAMES = new Set(['localhost', '[::1]', '::1'])

@@ -50,6 +50,9 @@ const sql = new Kysely<Tables>({
 /** Types of events that webhooks will be offered; the outbox holds these only. */
 const OUTBOX_TYPES = /^(session\.(created|status_|error|updated|deleted)|turn\.)/
 
+/** Characters of event bodies in one page of a tail, about: what a reader that stalls keeps in memory. */
+const MAX_PAGE_CHARS = 1_000_000
+
 /** Statements kept prepared, at most; shapes beyond that (rare filters) are prepared anew. */
 const MAX_STATEMENTS = 500
 
@@ -225,6 +228,10 @@ export class SqliteStore implements Store {
     return row ? sessionFromRow(row) : null
   }
 
+  async hasSession(id: string): Promise<boolean> {
+    return this.#statement('select 1 from sessions where id = ?').get(id) !== undefined
+  }
+
   async readSessionState(id: string) {
     const session = await this.readSession(id)
     if (!session) return null
@@ -293,7 +300,14 @@ export class SqliteStore implements Store {
 
   async readEvents(sessionId: string, after: number, limit: number): Promise<EventRow[]> {
     const rows = this.#statement('select * from events where session_id = ? and seq > ? order by seq limit ?')
-    return (rows.all(sessionId, after, limit) as EventsTable[]).map(eventFromRow)
+    const page: EventRow[] = []
+    let chars = 0
+    for (const row of rows.iterate(sessionId, after, limit) as IterableIterator<EventsTable>) {
+      page.push(eventFromRow(row))
+      chars += row.body.length
+      if (chars > MAX_PAGE_CHARS) break
+    }
+    return page
   }
 
   async listEvents(sessionId: string, filter: EventFilter, order: 'asc' | 'desc', limit: number) {

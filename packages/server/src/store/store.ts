@@ -227,6 +227,7 @@ export interface Store {
   deleteSession(id: string, at: number, version?: number): Promise<void>
 
   readSession(id: string): Promise<SessionRow | null>
+  hasSession(id: string): Promise<boolean>
   /** The session and its turns that have not ended, in order. One consistent read. */
   readSessionState(id: string): Promise<{ session: SessionRow; openTurns: TurnRow[] } | null>
   findByExternalId(externalId: string): Promise<SessionRow | null>
@@ -250,7 +251,10 @@ export interface Store {
     after: number | null,
   ): Promise<{ rows: TurnRow[]; more: boolean }>
 
-  /** Events with `seq` greater than `after`, in order: what a tail reads. */
+  /**
+   * Events with `seq` greater than `after`, in order: what a tail reads. At most `limit`, and no more once their bodies
+   * exceed a million characters; empty only when there are none.
+   */
   readEvents(sessionId: string, after: number, limit: number): Promise<EventRow[]>
   /** Each event once: its newest form, at its first `seq`. */
   listEvents(

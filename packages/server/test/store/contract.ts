@@ -23,7 +23,14 @@ export function storeContract(
       await store.createSession(row, change(row.id, { events: [event('session.created')] }))
       return row.id
     }
-    const seqs = async (id: string) => (await store.readEvents(id, 0, 10_000)).map(({ seq }) => seq)
+    const seqs = async (id: string) => {
+      const all: number[] = []
+      for (;;) {
+        const page = await store.readEvents(id, all.at(-1) ?? 0, 10_000)
+        if (page.length === 0) return all
+        all.push(...page.map(({ seq }) => seq))
+      }
+    }
 
     test('L1 a log has no gaps, whatever is appended at once and whatever is refused', async () => {
       await fc.assert(
@@ -114,6 +121,16 @@ export function storeContract(
       ])
       expect(await seqs(id)).toEqual([1, 2, 3, 4])
       expect(await store.readEvent(id, input.id)).toMatchObject({ seq: 2, processedAt: 3_000 })
+    })
+
+    test('L6 a page of a tail is bounded by size as well as by number, and is empty only at the end', async () => {
+      const id = await create()
+      const big = () => event('agent.message', { body: { text: 'x'.repeat(600_000) } })
+      await store.commit(change(id, { events: [big(), big(), big()] }))
+      expect((await store.readEvents(id, 0, 100)).map(({ seq }) => seq)).toEqual([1, 2, 3])
+      expect((await store.readEvents(id, 3, 100)).map(({ seq }) => seq)).toEqual([4])
+      expect((await store.readEvents(id, 0, 2)).map(({ seq }) => seq)).toEqual([1, 2])
+      expect(await seqs(id)).toEqual([1, 2, 3, 4])
     })
 
     test('S2 a list walked by its cursor shows each session once, in either direction', async () => {

@@ -366,7 +366,8 @@ async function create(world: World, chance: Random): Promise<void> {
   const prompt = promptFor(chance, ask)
   const origin = chance.chance(0.3)
   const external = !origin && chance.chance(0.6) ? `ext-${ask.nonce}` : undefined
-  const key = external === undefined || chance.chance(0.3) ? { 'idempotency-key': `key-${ask.nonce}` } : {}
+  const keyed = external === undefined || chance.chance(0.3)
+  const key: Record<string, string> = keyed ? { 'idempotency-key': `key-${ask.nonce}` } : {}
   const clientId = chance.chance(0.5) ? { client_id: ask.nonce } : {}
   if (external !== undefined) world.externalIds.push(external)
   const body = origin
@@ -380,7 +381,7 @@ async function create(world: World, chance: Random): Promise<void> {
   world.count('creates acknowledged')
   ask.sessionId = id
   ask.session = world.know(id)
-  if (!('idempotency-key' in key) || !chance.chance(0.2)) return
+  if (!keyed || !chance.chance(0.2)) return
   const again = await insist(world, chance, 'POST', path, body, key)
   if (again && (again.status !== 200 || (origin ? again.body.session_id : again.body.uuid) !== id))
     world.problem(`the same key gave ${id}, then ${JSON.stringify(again)}`)

@@ -9,7 +9,7 @@ const [flags = '{}', cwd = '/'] = process.argv.slice(2)
 const app = await startApp(
   loadConfig({ flags: JSON.parse(flags) as Partial<Record<Setting, unknown>>, env: process.env, cwd }),
 )
-process.stdout.write(`${JSON.stringify({ url: app.url, pid: process.pid, containment: app.containment.name })}\n`)
 process.once('SIGTERM', () => {
   void app.stop().then(() => process.exit(0))
 })
+process.stdout.write(`${JSON.stringify({ url: app.url, pid: process.pid, containment: app.containment.name })}\n`)
