@@ -147,7 +147,7 @@ export class TurnPrinter {
 
   #printTurn(turn: TurnView): void {
     const { dim } = this.#screen.paint
-    if (turn.status === 'queued') this.#screen.passing(dim('  … waiting for a slot'))
+    if (turn.status === 'queued') this.#screen.passing(dim('  … waiting to start'))
     if (turn.status === 'in_progress') this.#screen.passing(dim('  … working'))
     if (turn.endedAt !== null) this.#finishWriting()
     if (turn.endedAt !== null && this.#options.ends) this.#screen.note(turnLine(turn, this.#screen.paint))

@@ -1,5 +1,6 @@
 import type { DemoModel } from '@troupe/demo-model/demo-model'
-import { mkdirSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import manifest from '../package.json' with { type: 'json' }
@@ -134,6 +135,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       previews,
       logger,
       clock,
+      cursorKey: keyOf(join(config.data_dir, 'cursor.key')),
       config: { host: config.host, port: config.port, corsOrigins: config.cors_origins },
       about: {
         version,
@@ -179,4 +181,13 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
 async function startDemo(): Promise<DemoModel> {
   const { startDemoModel } = await import('@troupe/demo-model/demo-model')
   return startDemoModel()
+}
+
+/** The key in a file, made at the first start: cursors outlive restarts. A file that is not whole is made anew. */
+function keyOf(file: string): Buffer {
+  const known = existsSync(file) ? readFileSync(file) : null
+  if (known?.length === 32) return known
+  const key = randomBytes(32)
+  writeFileSync(file, key, { mode: 0o600 })
+  return key
 }

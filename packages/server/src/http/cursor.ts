@@ -1,5 +1,5 @@
 import { ApiError } from '@troupe/protocol/error'
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, timingSafeEqual } from 'node:crypto'
 
 /** Where a page begins. */
 export interface PagePosition {
@@ -10,11 +10,15 @@ export interface PagePosition {
 }
 
 /**
- * Page cursors: opaque, signed, and good only for the list and filters they were made for. The key lives as long as the
- * process; an old cursor is refused rather than misread, and the caller starts the list again.
+ * Page cursors: opaque, signed, and good only for the list and filters they were made for, for as long as the data
+ * folder keeps its key.
  */
 export class Cursors {
-  readonly #key = randomBytes(32)
+  readonly #key: Buffer
+
+  constructor(key: Buffer) {
+    this.#key = key
+  }
 
   encode(position: PagePosition, filter: unknown): string {
     const payload = Buffer.from(JSON.stringify([position.at, position.id, position.backward ? 1 : 0])).toString(
@@ -32,7 +36,7 @@ export class Cursors {
     if (given.length !== expected.length || !timingSafeEqual(given, expected))
       throw new ApiError(
         'invalid_cursor',
-        'page is not a cursor of this list with these filters, or the server has restarted since; begin again without page.',
+        'page is not a cursor of this list with these filters; begin again without page.',
       )
     const [at, id, backward] = JSON.parse(Buffer.from(payload, 'base64url').toString()) as [number, string, number]
     return { at, id, backward: backward === 1 }

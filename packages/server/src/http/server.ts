@@ -37,6 +37,8 @@ export interface HttpContext {
   clock: Clock
   config: { host: string; port: number; corsOrigins: string[] }
   about: About
+  /** Signs page cursors. */
+  cursorKey: Buffer
 }
 
 /** What routes share besides the context. */
@@ -85,7 +87,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
   fastify.setSerializerCompiler(() => (data) => JSON.stringify(data))
   const routes: RouteContext = {
     ...context,
-    cursors: new Cursors(),
+    cursors: new Cursors(context.cursorKey),
     closing: closing.signal,
     draining: () => draining,
   }
