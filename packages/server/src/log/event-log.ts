@@ -1,4 +1,5 @@
 import type { Committed, EventRow, SessionChange, SessionRow, Store } from '../store/store.ts'
+import { Projections } from './projections.ts'
 import { eventJson } from './wire.ts'
 import { DISPATCH, type Wakeups } from './wakeups.ts'
 
@@ -42,6 +43,8 @@ export class EventLog {
   readonly #store: Store
   readonly #wakeups: Wakeups
   readonly #recent = new Map<string, Recent>()
+  /** Texts made from sessions, forgotten when they change. */
+  readonly projections = new Projections()
 
   constructor(store: Store, wakeups: Wakeups) {
     this.#store = store
@@ -59,6 +62,7 @@ export class EventLog {
 
   async deleteSession(id: string, at: number, version?: number): Promise<void> {
     await this.#store.deleteSession(id, at, version)
+    this.projections.forget(id)
     this.#recent.delete(id)
     this.#wakeups.ring(id)
   }
@@ -109,6 +113,7 @@ export class EventLog {
   }
 
   #announce(change: SessionChange, committed: Committed): Committed {
+    this.projections.forget(change.sessionId)
     const recent = this.#recent.get(change.sessionId)
     if (recent) for (const row of committed.events) remember(recent, new LoggedEvent(row))
     this.#wakeups.ring(change.sessionId)

@@ -108,30 +108,21 @@ export function originRoutes(server: Server, context: RouteContext): void {
         querystring: z.looseObject({ after_message: z.string().optional().describe('Only messages after this many') }),
         response: { 200: StatusResponse, ...errors },
       },
+      // What pollers ask most: id and number are checked below, once.
+      validatorCompiler: () => () => true,
       errorHandler: answer,
     },
     async (request, reply) => {
-      const session = await find(request.params.session_id)
-      let n = query(request.query, 'after_message', check.integer(0, null)) ?? 0
-      const messages = []
-      for (;;) {
-        const rows = await store.readMessages(session.id, n, PAGE)
-        messages.push(...rows.map(originMessage))
-        n = rows.at(-1)?.n ?? n
-        if (rows.length < PAGE) break
-      }
-      const result = session.originResult
-      return reply.send({
-        session_id: idToUuid(session.id),
-        status: originStatus(session),
-        messages,
-        result: result as never,
-        error: originError(session),
-        duration_ms: typeof result?.duration_ms === 'number' ? result.duration_ms : null,
-        total_cost_usd: result ? Number(session.usage.costUsd.toFixed(10)) : null,
-        required_actions: [],
-        model_source: session.options.modelSource,
-      })
+      const after = query(request.query, 'after_message', check.integer(0, null)) ?? 0
+      const id = parseId('sesn', request.params.session_id)
+      if (id === null) throw notFound(request.params.session_id)
+      const text = await sessions.log.projections.text(id, `origin status ${after}`, async () =>
+        statusText(await find(request.params.session_id), after),
+      )
+      return reply
+        .type('application/json; charset=utf-8')
+        .serializer((ready: string) => ready)
+        .send(text as never)
     },
   )
 
@@ -263,8 +254,30 @@ export function originRoutes(server: Server, context: RouteContext): void {
   async function find(text: string): Promise<SessionRow> {
     const id = parseId('sesn', text)
     const session = id && (await store.readSession(id))
-    if (!session) throw new ApiError('session_not_found', `Session ${text} not found`)
+    if (!session) throw notFound(text)
     return session
+  }
+
+  async function statusText(session: SessionRow, after: number): Promise<string> {
+    const messages = []
+    for (let n = after, more = true; more;) {
+      const rows = await store.readMessages(session.id, n, PAGE)
+      messages.push(...rows.map(originMessage))
+      n = rows.at(-1)?.n ?? n
+      more = rows.length === PAGE
+    }
+    const result = session.originResult
+    return JSON.stringify({
+      session_id: idToUuid(session.id),
+      status: originStatus(session),
+      messages,
+      result,
+      error: originError(session),
+      duration_ms: typeof result?.duration_ms === 'number' ? result.duration_ms : null,
+      total_cost_usd: result ? Number(session.usage.costUsd.toFixed(10)) : null,
+      required_actions: [],
+      model_source: session.options.modelSource,
+    })
   }
 
   function answer(
@@ -280,6 +293,8 @@ export function originRoutes(server: Server, context: RouteContext): void {
     return server.errorHandler(error as never, request, reply)
   }
 }
+
+const notFound = (id: string) => new ApiError('session_not_found', `Session ${id} not found`)
 
 function unprocessable(reply: import('fastify').FastifyReply, detail: check.Issue[]) {
   return reply
