@@ -11,11 +11,24 @@ export type IdPrefix = 'agent' | 'env' | 'sesn' | 'turn' | 'sevt' | 'sthr' | 're
 let lastMs = 0
 let lastCounter = 0
 
+/** Randomness is fetched for many ids at a time: a call costs more than the bytes. */
+const pool = new Uint8Array(16 * 256)
+let poolUsed = pool.length
+
 /**
  * A new UUIDv7 (RFC 9562 §5.7), growing within this process: ids made in the same millisecond are ordered by a 12-bit
  * counter (method 1 of §6.2), and a clock that steps back does not make a smaller id.
  */
 export function newUuid(now: number = Date.now()): string {
+  return formatUuid(newBytes(now))
+}
+
+/** A new native id, ordered by time of making within one prefix. */
+export function newId(prefix: IdPrefix): string {
+  return `${prefix}_${base32(newBytes(Date.now()))}`
+}
+
+function newBytes(now: number): Uint8Array {
   if (now > lastMs) {
     lastMs = now
     lastCounter = 0
@@ -23,40 +36,71 @@ export function newUuid(now: number = Date.now()): string {
     lastMs++
     lastCounter = 0
   }
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  const view = new DataView(bytes.buffer)
-  view.setUint16(0, Math.floor(lastMs / 2 ** 32))
-  view.setUint32(2, lastMs % 2 ** 32)
-  view.setUint16(6, 0x7000 | lastCounter)
-  view.setUint8(8, (view.getUint8(8) & 0x3f) | 0x80)
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  if (poolUsed === pool.length) {
+    crypto.getRandomValues(pool)
+    poolUsed = 0
+  }
+  const bytes = pool.slice(poolUsed, (poolUsed += 16))
+  const high = Math.floor(lastMs / 2 ** 32)
+  bytes[0] = high >>> 8
+  bytes[1] = high
+  bytes[2] = lastMs >>> 24
+  bytes[3] = lastMs >>> 16
+  bytes[4] = lastMs >>> 8
+  bytes[5] = lastMs
+  bytes[6] = 0x70 | (lastCounter >>> 8)
+  bytes[7] = lastCounter
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80
+  return bytes
+}
+
+/** 26 characters: two leading zero bits, then the 128 of the number. */
+function base32(bytes: Uint8Array): string {
+  let text = ''
+  let held = 0
+  let bits = 2
+  for (const byte of bytes) {
+    held = (held << 8) | byte
+    for (bits += 8; bits >= 5;) {
+      bits -= 5
+      text += ALPHABET[(held >>> bits) & 31]
+    }
+    held &= (1 << bits) - 1
+  }
+  return text
+}
+
+function formatUuid(bytes: Uint8Array): string {
+  let hex = ''
+  for (const byte of bytes) hex += HEX[byte]
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
-/** A new native id, ordered by time of making within one prefix. */
-export function newId(prefix: IdPrefix): string {
-  return uuidToId(prefix, newUuid())
-}
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
 /** Renders a UUID as a native id. */
 export function uuidToId(prefix: IdPrefix, uuid: string): string {
-  let value = BigInt(`0x${uuid.replaceAll('-', '')}`)
-  let text = ''
-  for (let i = 0; i < 26; i++) {
-    text = ALPHABET[Number(value & 31n)] + text
-    value >>= 5n
-  }
-  return `${prefix}_${text}`
+  const hex = uuid.replaceAll('-', '')
+  return `${prefix}_${base32(Uint8Array.from({ length: 16 }, (_, index) => Number.parseInt(hex.slice(index * 2, index * 2 + 2), 16)))}`
 }
 
 /** Renders a native id as a UUID. Throws `TypeError` for what is not a native id. */
 export function idToUuid(id: string): string {
   const match = NATIVE.exec(id)
   if (!match) throw new TypeError(`not a native id: ${id}`)
-  let value = 0n
-  for (const char of match[2]!) value = (value << 5n) | BigInt(ALPHABET.indexOf(char))
-  const hex = value.toString(16).padStart(32, '0')
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+  const bytes = new Uint8Array(16)
+  let held = 0
+  let bits = -2
+  let at = 0
+  for (const char of match[2]!) {
+    held = ((held << 5) | ALPHABET.indexOf(char)) & 0xfff
+    bits += 5
+    if (bits >= 8) {
+      bits -= 8
+      bytes[at++] = (held >>> bits) & 0xff
+    }
+  }
+  return formatUuid(bytes)
 }
 
 /** The native id behind either rendering, or `null` when the text is neither: such an id names nothing. */
