@@ -45,6 +45,7 @@ const server = await buildServer({
   previews,
   logger: silentLogger,
   clock: systemClock,
+  cursorKey: Buffer.alloc(32),
   config: { host: '127.0.0.1', port: 0, corsOrigins: [] },
   about: {
     version: '0',

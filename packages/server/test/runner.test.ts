@@ -75,6 +75,19 @@ describe('the runner', () => {
     expect((await server.idle(id)).result!.text).toBe('again')
   })
 
+  test('R19 a turn that was done before the interrupt arrived is done, and the next turn gets a process of its own', async () => {
+    const { id } = await server.create('finishes')
+    await server.event(id, started)
+    await server.send(id, 'say next')
+    await interrupt(id)
+    await server.idle(id)
+    const turns = await server.turns(id)
+    expect(turns.map(({ status, output }) => [status, output?.text])).toEqual([
+      ['completed', 'done in time'],
+      ['completed', 'next'],
+    ])
+  })
+
   test('R6 an agent that ignores interrupt, end of input and TERM is killed when the grace is over', async () => {
     const { id } = await server.create('stubborn')
     await server.event(id, started)

@@ -60,8 +60,8 @@ export class EventLog {
     return this.#announce(change, await this.#store.commit(change))
   }
 
-  async deleteSession(id: string, at: number, version?: number): Promise<void> {
-    await this.#store.deleteSession(id, at, version)
+  async deleteSession(id: string, at: number, version?: number, effect?: SessionChange['effect']): Promise<void> {
+    await this.#store.deleteSession(id, at, version, effect)
     this.projections.forget(id)
     this.#recent.delete(id)
     this.#wakeups.ring(id)

@@ -24,6 +24,8 @@ export interface AgentProcess {
   readonly messages: AsyncGenerator<SDKMessage, void, void>
   /** Resolves when the process is gone. */
   readonly exited: Promise<AgentExit>
+  /** Whether it can still be given a turn. */
+  alive(): boolean
   /** What the SDK threw when the conversation broke off, if it did. */
   failure(): Error | null
   send(message: SDKUserMessage): void
@@ -119,6 +121,7 @@ export function startAgent(
   return {
     messages: messages(),
     exited: spawned.promise,
+    alive: () => failure === null && child !== null && child.process.exitCode === null && !child.process.killed,
     failure: () => failure,
     send: (message) => input.push(message),
     interrupt: async () => {

@@ -194,6 +194,7 @@ class SessionRun {
     const stop = new AbortController()
     let fatal: SessionError | null = null
     let modelFailure: SessionError | null = null
+    if (this.#agent && !this.#agent.alive()) await this.close()
     const agent = (this.#agent ??= await this.#startAgent(session))
     const kill = (error: SessionError) => {
       fatal ??= error
@@ -268,8 +269,9 @@ class SessionRun {
       const exit = await agent.exited
       const error = fatal ?? modelFailure ?? processEnded(exit, agent.failure())
       outcome = this.#brokenOff(interrupts.seen() && !fatal ? null : error)
-    } else if (outcome.status === 'cancelled') {
-      // After an interrupt the SDK ends the conversation; the next turn resumes it.
+    } else if (outcome.status === 'cancelled' || interrupts.seen()) {
+      // After an interrupt the SDK ends the conversation, and an interrupt or a kill may still be on its way when the
+      // result is there: the next turn gets a process that nobody is stopping.
       this.#agent = null
       await agent.stop()
     }

@@ -7,6 +7,7 @@ import { NoSuchSession, VersionConflict } from '../store/store.ts'
 import { sessionPaths } from './admission.ts'
 import { changeSession, requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
+import type { Idempotency } from './create-session.ts'
 import { newEvent } from './end-turn.ts'
 import { TRANSITIONS } from './transitions.ts'
 
@@ -62,12 +63,17 @@ export async function archiveSession(context: SessionContext, sessionId: string)
 }
 
 /** Erases a session: log, turns, transcript, its own workdir and config dir. Throws `session_running`. */
-export async function deleteSession(context: SessionContext, sessionId: string): Promise<void> {
+export async function deleteSession(
+  context: SessionContext,
+  sessionId: string,
+  idempotency: Idempotency | null = null,
+): Promise<void> {
   for (;;) {
     const session = await requireSession(context, sessionId)
     if (TRANSITIONS[session.status].delete === null) throw running(session)
     try {
-      await context.log.deleteSession(sessionId, context.clock.now(), session.version)
+      const effect = idempotency ? { ...idempotency, result: JSON.stringify({ session_id: sessionId }) } : undefined
+      await context.log.deleteSession(sessionId, context.clock.now(), session.version, effect)
       break
     } catch (error) {
       if (error instanceof VersionConflict) continue

@@ -1,4 +1,4 @@
-import type { Database } from 'better-sqlite3'
+import type { Database, Statement } from 'better-sqlite3'
 import { setTimeout as delay } from 'node:timers/promises'
 import { StorageUnavailable } from './store.ts'
 
@@ -20,11 +20,15 @@ const LOCK_PATIENCE_MS = 5_000
  */
 export class GroupCommit {
   readonly #db: Database
+  readonly #savepoint: Statement
+  readonly #release: Statement
   #jobs: Job[] = []
   #flushing: Promise<void> | null = null
 
   constructor(db: Database) {
     this.#db = db
+    this.#savepoint = db.prepare('savepoint job')
+    this.#release = db.prepare('release job')
   }
 
   /** Runs `run` inside the next transaction. `run` must be synchronous and may throw to undo what it wrote. */
@@ -72,15 +76,15 @@ export class GroupCommit {
 
   /** Runs one job; throws only when the transaction itself is lost. */
   #runJob(job: Job): () => void {
-    this.#db.exec('savepoint job')
+    this.#savepoint.run()
     try {
       const value = job.run()
-      this.#db.exec('release job')
+      this.#release.run()
       return () => job.resolve(value)
     } catch (error) {
       if (isStorageFailure(error) || !this.#db.inTransaction) throw error
       this.#db.exec('rollback to job')
-      this.#db.exec('release job')
+      this.#release.run()
       return () => job.reject(error)
     }
   }

@@ -53,6 +53,9 @@ const OUTBOX_TYPES = /^(session\.(created|status_|error|updated|deleted)|turn\.)
 /** Characters of event bodies in one page of a tail, about: what a reader that stalls keeps in memory. */
 const MAX_PAGE_CHARS = 1_000_000
 
+/** Places in the queue are counted up to here: counting costs time for each place. */
+const MAX_POSITION = 1_000
+
 /** Statements kept prepared, at most; shapes beyond that (rare filters) are prepared anew. */
 const MAX_STATEMENTS = 500
 
@@ -132,11 +135,12 @@ export class SqliteStore implements Store {
       this.#run(sql.updateTable('turns').set(turnPatchToColumns(patch)).where('id', '=', id))
     const events = this.#insertEvents(change, numbers.firstSeq)
     this.#insertMessages(change, numbers.firstMessage)
-    if (change.effect) {
-      const { principal, key, result } = change.effect
-      this.#statement('update idempotency set effect = ? where principal = ? and key = ?').run(result, principal, key)
-    }
+    if (change.effect) this.#noteEffect(change.effect)
     return { events }
+  }
+
+  #noteEffect({ principal, key, result }: NonNullable<SessionChange['effect']>): void {
+    this.#statement('update idempotency set effect = ? where principal = ? and key = ?').run(result, principal, key)
   }
 
   /** Takes the numbers for a change and checks, in the same statement, that it may still be made. */
@@ -213,13 +217,14 @@ export class SqliteStore implements Store {
       insert.run(change.sessionId, first + index, message.turnId, change.at, message.body)
   }
 
-  deleteSession(id: string, at: number, version?: number): Promise<void> {
+  deleteSession(id: string, at: number, version?: number, effect?: SessionChange['effect']): Promise<void> {
     return this.#writer.write(() => {
       this.#number({ sessionId: id, at, ...(version !== undefined && { version }) }, true)
       for (const table of ['turns', 'events', 'messages', 'transcript', 'outbox'] as const)
         this.#statement(`delete from ${table} where session_id = ?`).run(id)
       this.#statement('delete from sessions where id = ?').run(id)
       this.#statement('insert or replace into tombstones (id, deleted_at) values (?, ?)').run(id, at)
+      if (effect) this.#noteEffect(effect)
     })
   }
 
@@ -380,7 +385,8 @@ export class SqliteStore implements Store {
 
   async queuePosition(queuedAt: number, id: string): Promise<number> {
     const row = this.#statement(
-      'select count(*) as n from sessions where queued_at is not null and (queued_at, id) < (?, ?)',
+      `select count(*) as n from
+         (select 1 from sessions where queued_at is not null and (queued_at, id) < (?, ?) limit ${MAX_POSITION - 1})`,
     ).get(queuedAt, id) as { n: number }
     return row.n + 1
   }

@@ -223,8 +223,8 @@ export interface Store {
   createSession(row: SessionRow, change: SessionChange): Promise<Committed>
   /** Applies a change. Throws `StaleEpoch`, `VersionConflict`, `NoSuchSession`, `StorageUnavailable`. */
   commit(change: SessionChange): Promise<Committed>
-  /** Erases a session with all that hangs on it and leaves a tombstone. `version` as in a change. */
-  deleteSession(id: string, at: number, version?: number): Promise<void>
+  /** Erases a session with all that hangs on it and leaves a tombstone. `version` and `effect` as in a change. */
+  deleteSession(id: string, at: number, version?: number, effect?: SessionChange['effect']): Promise<void>
 
   readSession(id: string): Promise<SessionRow | null>
   hasSession(id: string): Promise<boolean>
@@ -275,7 +275,7 @@ export interface Store {
   renewLeases(holder: string, leaseUntil: number): Promise<void>
   /** Sessions that are held, by whomever, or have work and neither a holder nor a place in the queue. */
   findHeld(): Promise<string[]>
-  /** Position 1 is next. */
+  /** Position 1 is next; 1,000 means that or more. */
   queuePosition(queuedAt: number, id: string): Promise<number>
   queueDepth(): Promise<number>
 

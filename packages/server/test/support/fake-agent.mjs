@@ -6,6 +6,8 @@
  *   crash       exit 7 in mid-turn
  *   silent      never answer             hold       one message, then wait for an interrupt
  *   stubborn    like hold, but neither an interrupt, nor the end of its input, nor TERM ends it
+ *   finishes    like hold, but its turn is done before the interrupt arrives, and then it exits
+ *   leaves TEXT answer TEXT and exit
  *   retry       two api_retry, then an answer      orphan     start a process that outlives it, then hold
  *   cost N      a result whose running total is N dollars     error TYPE  a failed model request
  */
@@ -91,6 +93,14 @@ const play = {
     text('holding')
     holding = true
   },
+  finishes: () => {
+    text('holding')
+    holding = 'finishes'
+  },
+  leaves: (words) => {
+    play.say(words)
+    process.stdout.write('', () => process.exit(0))
+  },
   stubborn: () => {
     stubborn = true
     process.on('SIGTERM', () => {})
@@ -146,7 +156,8 @@ createInterface({ input: process.stdin })
           },
         },
       })
-      if (message.request.subtype === 'interrupt' && holding) {
+      if (message.request.subtype === 'interrupt' && holding === 'finishes') play.leaves('done in time')
+      else if (message.request.subtype === 'interrupt' && holding) {
         holding = false
         result('', {
           subtype: 'error_during_execution',

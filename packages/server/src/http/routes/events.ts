@@ -75,8 +75,8 @@ export function eventRoutes(server: Server, context: RouteContext): void {
       }
       const scope = ['events', id, order, filter]
       const from = cursors.decode(query.page, scope)
-      if (from) filter[order === 'asc' ? 'afterSeq' : 'beforeSeq'] = from.at
-      const { rows, more } = await store.listEvents(id, filter, order, query.limit ?? 100)
+      const place = from && { [order === 'asc' ? 'afterSeq' : 'beforeSeq']: from.at }
+      const { rows, more } = await store.listEvents(id, { ...filter, ...place }, order, query.limit ?? 100)
       const last = rows.at(-1)
       const next = more && last ? cursors.encode({ at: last.seq, id: last.id, backward: false }, scope) : null
       // The stored text is passed on as it is: a page of 1,000 events is not parsed to be written again.

@@ -47,8 +47,7 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
       if (request.body.stream)
         return streamSession(context, request, reply, session.id, { after: 0, until: null, deltas: [] })
       const wait = preferredWait(request)
-      const gone = callerGone(reply, context.closing)
-      const now = wait > 0 ? await waitForIdle(context, session.id, wait, gone) : session
+      const now = wait > 0 ? await waitForIdle(context, session.id, wait, callerGone(reply, context.closing)) : session
       return reply.send({ ...(await wire(now)), ...(converged && { converged }) })
     },
   )
@@ -105,9 +104,8 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
     async (request, reply) => {
       const id = sessionIdOf(request.params.session_id)
       const { wait_for, timeout } = request.query
-      const gone = callerGone(reply, context.closing)
       const session = wait_for
-        ? await waitForIdle(context, id, timeout ?? 60, gone)
+        ? await waitForIdle(context, id, timeout ?? 60, callerGone(reply, context.closing))
         : await requireSession(sessions, id)
       return reply.send(await wire(session))
     },
@@ -156,7 +154,8 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
     },
     async (request, reply) => {
       const id = sessionIdOf(request.params.session_id)
-      await deleteSession(sessions, id)
+      // Done by a server that died before it could say so: the answer is still owed.
+      if (request.replayEffect === null) await deleteSession(sessions, id, request.idempotency)
       return reply.send({ type: 'session_deleted', id })
     },
   )
