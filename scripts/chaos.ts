@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { runChaos } from '../packages/server/test/support/chaos.ts'
+import { runChaos } from '../packages/server/test/support/chaos/run.ts'
 
 /** `node scripts/chaos.ts [--kills N] [--seed S]`: kills a working server N times and says what did not hold. */
 const { values } = parseArgs({ options: { kills: { type: 'string' }, seed: { type: 'string' } } })

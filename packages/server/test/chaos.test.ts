@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { runChaos } from './support/chaos.ts'
+import { runChaos } from './support/chaos/run.ts'
 
 test('D6 twenty kill -9 at random moments lose nothing, double nothing and leave nothing running', async () => {
   const report = await runChaos({ seed: Date.now() % 1_000_000, kills: 20 })
