@@ -22,7 +22,10 @@ export function ensureInstalled() {
   console.error('Installing what package-lock.json names (once) …')
   const npm = process.env.npm_execpath
   const [command, ...words] = npm ? [process.execPath, npm] : ['npm']
-  const { status } = spawnSync(command, [...words, 'ci', '--include=dev', '--loglevel=error'], { cwd: root, stdio: ['ignore', 2, 2] })
+  const { status } = spawnSync(command, [...words, 'ci', '--include=dev', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  })
   if (status !== 0) {
     console.error('npm ci failed; the lines above say why.')
     process.exit(status ?? 1)

@@ -64,6 +64,12 @@ export const OriginSession = z
 
 export const CleanupResponse = z.object({ removed: z.number().int(), message: z.string() })
 
+export const OriginInfo = z.looseObject({
+  message: z.string(),
+  version: z.string(),
+  endpoints: z.record(z.string(), z.string()),
+})
+
 /** FastAPI's 422. */
 export const OriginValidationError = z.looseObject({
   detail: z.array(

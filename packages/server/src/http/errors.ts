@@ -40,12 +40,16 @@ function findRoute(server: Server, method: string, url: string): boolean {
   return server.findRoute({ url, method: method as 'GET' }) !== null
 }
 
+export function errorMediaType(request: FastifyRequest): string {
+  return ORIGIN_PATH.test(request.url) ? 'application/json' : 'application/problem+json'
+}
+
 export function sendError(request: FastifyRequest, reply: FastifyReply, error: ApiError): FastifyReply {
   const instance = request.url.split('?', 1)[0]!
   const body = errorBody({ code: error.code, message: error.message, errors: error.errors }, instance, request.id)
   void reply
     .code(error.status)
-    .type(ORIGIN_PATH.test(request.url) ? 'application/json' : 'application/problem+json')
+    .type(errorMediaType(request))
     .header('x-should-retry', String(retries(error)))
   if (error.retryAfter !== undefined) void reply.header('retry-after', String(Math.ceil(error.retryAfter)))
   return reply.serializer(JSON.stringify).send(body)

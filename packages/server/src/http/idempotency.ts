@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import type { SessionContext } from '../sessions/context.ts'
 import type { Idempotency } from '../sessions/create-session.ts'
+import { errorMediaType } from './errors.ts'
 import type { Server } from './server.ts'
 
 declare module 'fastify' {
@@ -18,7 +19,7 @@ const PRINCIPAL = 'local'
 /**
  * `Idempotency-Key` on POST and DELETE: the first request's answer is stored for 24 h and given again. The key is
  * claimed before the work and the work's effect is committed with it, so a server that dies in between neither repeats
- * the work nor forgets it. Answers of 5xx and streams are not stored.
+ * the work nor forgets it. Streams, answers of 5xx and refusals that pass by themselves are not stored.
  */
 export function idempotency(server: Server, { store, clock }: SessionContext): void {
   server.decorateRequest('idempotency', null)
@@ -41,13 +42,17 @@ export function idempotency(server: Server, { store, clock }: SessionContext): v
         'idempotency_key_reused',
         'This Idempotency-Key was used with another body; take a new key for a new request.',
       )
-    if (known.state === 'done')
+    if (known.state === 'done') {
+      const status = known.status ?? 200
+      // A refusal is replayed whole: without the header a client would try it again.
+      if (status >= 400) void reply.header('x-should-retry', 'false')
       return reply
-        .code(known.status ?? 200)
-        .type('application/json')
+        .code(status)
+        .type(status >= 400 ? errorMediaType(request) : 'application/json')
         .header('idempotent-replayed', 'true')
         .serializer((text: string) => text)
         .send(known.body ?? '')
+    }
     if (known.effect === null)
       throw new ApiError(
         'idempotency_in_progress',
@@ -56,7 +61,8 @@ export function idempotency(server: Server, { store, clock }: SessionContext): v
           retryAfter: 1,
         },
       )
-    // The work was done, its answer was lost with a server: the route answers from the effect.
+    // The work was done, its answer is still being written or was lost with a server: the route answers from the effect.
+    void reply.header('idempotent-replayed', 'true')
     request.replayEffect = known.effect
     request.idempotency = { principal, key }
     return undefined
@@ -65,8 +71,8 @@ export function idempotency(server: Server, { store, clock }: SessionContext): v
 
   server.addHook('onSend', async (request, reply, payload) => {
     const { idempotency: claim } = request
-    if (!claim || reply.statusCode >= 500 || typeof payload !== 'string' || reply.getHeader('idempotent-replayed'))
-      return payload
+    const passes = reply.statusCode >= 500 || reply.getHeader('x-should-retry') === 'true'
+    if (!claim || passes || typeof payload !== 'string') return payload
     await store.finishIdempotent(claim.principal, claim.key, reply.statusCode, payload)
     request.idempotency = null
     return payload

@@ -24,7 +24,7 @@ export async function openApi(server: Server, version: string): Promise<void> {
       ],
     },
     transform: jsonSchemaTransform,
-    transformObject: (document) => withoutUnused(jsonSchemaTransformObject(document)),
+    transformObject: (document) => withoutUnused(asAnswered(jsonSchemaTransformObject(document))),
   })
 }
 
@@ -38,5 +38,57 @@ function withoutUnused<T extends object>(document: T): T {
     for (const name of unused) delete schemas[name]
     found = unused.length > 0
   }
+  return document
+}
+
+interface Operation {
+  parameters?: object[]
+  requestBody?: { required?: boolean; content: Record<string, { schema: { anyOf?: { type?: string }[] } }> }
+  responses: Record<string, { content?: Record<string, { schema: { $ref?: string } }> }>
+}
+
+const header = (name: string, description: string, schema: object = { type: 'string' }) => ({
+  in: 'header',
+  name,
+  required: false,
+  description,
+  schema,
+})
+const IDEMPOTENCY_KEY = header('Idempotency-Key', 'The same request again under this key is answered, not done again', {
+  type: 'string',
+  minLength: 1,
+  maxLength: 255,
+})
+const PREFER = header('Prefer', '`wait=N`: answer when the session is idle, or after N seconds, at most 600')
+const LAST_EVENT_ID = header(
+  'Last-Event-ID',
+  'Like `after`, and before it: what `EventSource` sends when it reconnects',
+)
+
+/** Tells what the provider cannot know: media types other than JSON, headers, and bodies that may be left out. */
+function asAnswered<T extends object>(document: T): T {
+  const { paths = {} } = document as { paths?: Record<string, Record<string, Operation>> }
+  for (const [path, methods] of Object.entries(paths))
+    for (const [method, operation] of Object.entries(methods)) {
+      const creates = path === '/v1/sessions' && method === 'post'
+      const streams = path.endsWith('/events/stream')
+      for (const [status, { content }] of Object.entries(operation.responses)) {
+        const json = content?.['application/json']
+        if (!content || !json) continue
+        const problem = json.schema.$ref?.endsWith('/Error') && path.startsWith('/v1/')
+        if (problem) content['application/problem+json'] = json
+        else if (status === '200' && (creates || streams)) content['text/event-stream'] = { schema: {} }
+        if (problem || (status === '200' && streams)) delete content['application/json']
+      }
+      const { requestBody } = operation
+      if (requestBody?.content['application/json']?.schema.anyOf?.some(({ type }) => type === 'null'))
+        requestBody.required = false
+      const headers = [
+        ...(method === 'get' ? [] : [IDEMPOTENCY_KEY]),
+        ...(creates || (path.endsWith('/events') && method === 'post') ? [PREFER] : []),
+        ...(streams ? [LAST_EVENT_ID] : []),
+      ]
+      if (headers.length > 0) operation.parameters = [...(operation.parameters ?? []), ...headers]
+    }
   return document
 }

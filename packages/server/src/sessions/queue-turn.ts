@@ -1,7 +1,8 @@
 import { ApiError } from '@troupe/protocol/error'
 import type { ContentBlock } from '@troupe/protocol/event'
 import { newId } from '@troupe/protocol/ids'
-import type { NewEvent, SessionPatch, TurnRow } from '../store/store.ts'
+import type { SessionStatus } from '@troupe/protocol/session'
+import type { NewEvent, SessionPatch, SessionRow, TurnRow } from '../store/store.ts'
 import type { SessionState } from './change-session.ts'
 import { newEvent } from './end-turn.ts'
 import { TRANSITIONS } from './transitions.ts'
@@ -27,6 +28,14 @@ export const inputEvent = (input: Input, turnId: string): NewEvent => ({
   body: { content: input.content, ...(input.clientId !== null && { client_id: input.clientId }) },
 })
 
+/** The status that input leads to. Throws `session_terminated`. */
+export function assertTakesInput({ id, status }: Pick<SessionRow, 'id' | 'status'>): SessionStatus {
+  const next = TRANSITIONS[status].send
+  if (next === null)
+    throw new ApiError('session_terminated', `Session ${id} is archived and takes no more input; create a new one.`)
+  return next
+}
+
 /**
  * Puts inputs that came together as one turn at the end of the session's queue, and gives an idle session work:
  * `user.message`…, `session.status_running` where the status changes, `session.queued`.
@@ -38,12 +47,7 @@ export function queueTurn(
   at: number,
   maxQueuedTurns: number,
 ): { session: SessionPatch; newTurns: TurnRow[]; events: NewEvent[] } {
-  const status = TRANSITIONS[session.status].send
-  if (status === null)
-    throw new ApiError(
-      'session_terminated',
-      `Session ${session.id} is archived and takes no more input; create a new one.`,
-    )
+  const status = assertTakesInput(session)
   const waiting = openTurns.filter((turn) => turn.status === 'queued').length
   if (waiting >= maxQueuedTurns)
     throw new ApiError(

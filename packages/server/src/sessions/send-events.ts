@@ -10,7 +10,7 @@ import type { SessionContext } from './context.ts'
 import type { Idempotency } from './create-session.ts'
 import { endTurn, NEVER_STARTED } from './end-turn.ts'
 import { promptText } from './admission.ts'
-import { type Input, queueTurn } from './queue-turn.ts'
+import { assertTakesInput, type Input, queueTurn } from './queue-turn.ts'
 
 type Interrupt = z.infer<typeof UserInterrupt>
 
@@ -33,6 +33,7 @@ export async function sendEvents(
     const inputs = await newInputs(context, sessionId, sent)
     const interrupts = sent.filter((entry): entry is QueuedInterrupt => 'mode' in entry)
     if (inputs.length === 0 && interrupts.length === 0) return null
+    assertTakesInput(state.session)
     const decision = interrupts.reduce((so, entry) => merge(so, interruptDecision(apply(state, so), entry, at)), EMPTY)
     const queued =
       inputs.length > 0 ? queueTurn(apply(state, decision), inputs, at, context.settings.maxQueuedTurns) : EMPTY

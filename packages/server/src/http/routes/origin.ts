@@ -4,6 +4,7 @@ import {
   CleanupResponse,
   ExecuteRequest,
   ExecuteResponse,
+  OriginInfo,
   OriginSession,
   OriginStatus,
   OriginValidationError,
@@ -40,20 +41,23 @@ export function originRoutes(server: Server, context: RouteContext): void {
   const { sessions, about, clock } = context
   const { store } = sessions
 
-  server.get('/', { schema: { tags, summary: 'What this is' } }, async (_request, reply) =>
-    reply.send({
-      message: 'Claude Agent SDK API',
-      version: '1.0.0',
-      endpoints: {
-        execute: 'POST /execute/ - Execute a new agent session',
-        status: 'GET /status/{session_id} - Get session status',
-        cancel: 'POST /cancel/{session_id} - Cancel a running session',
-        delete: 'DELETE /sessions/{session_id} - Delete a specific session',
-        sessions: 'GET /sessions/ - List all sessions',
-        cleanup: 'DELETE /sessions/cleanup - Cleanup old sessions',
-      },
-      server: { name: 'troupe', version: about.version, docs: '/docs', api: '/v1', model: about.model.note },
-    }),
+  server.get(
+    '/',
+    { schema: { tags, summary: 'What this is', response: { 200: OriginInfo } } },
+    async (_request, reply) =>
+      reply.send({
+        message: 'Claude Agent SDK API',
+        version: '1.0.0',
+        endpoints: {
+          execute: 'POST /execute/ - Execute a new agent session',
+          status: 'GET /status/{session_id} - Get session status',
+          cancel: 'POST /cancel/{session_id} - Cancel a running session',
+          delete: 'DELETE /sessions/{session_id} - Delete a specific session',
+          sessions: 'GET /sessions/ - List all sessions',
+          cleanup: 'DELETE /sessions/cleanup - Cleanup old sessions',
+        },
+        server: { name: 'troupe', version: about.version, docs: '/docs', api: '/v1', model: about.model.note },
+      }),
   )
 
   server.post(

@@ -1,3 +1,4 @@
+import { ApiError } from '@troupe/protocol/error'
 import {
   CreateSession,
   DeletedSession,
@@ -64,6 +65,7 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
     },
     async (request, reply) => {
       const query = request.query
+      refuseLaterFilters(request.url)
       const order = query.order ?? 'desc'
       const filter: SessionFilter = {
         statuses: query['statuses[]'],
@@ -179,4 +181,14 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
       )
     },
   )
+}
+
+/** Filters that later versions bring. Ignored, they would answer with sessions that were not asked for. */
+const LATER_FILTERS = /^(agent_version|deployment_id|memory_store_id|q|metadata\[.*\])$/
+
+function refuseLaterFilters(url: string): void {
+  const [, query = ''] = url.split('?', 2)
+  for (const name of new URLSearchParams(query).keys())
+    if (LATER_FILTERS.test(name))
+      throw new ApiError('unsupported_feature', `The filter ${name} is not supported yet; leave it out.`)
 }

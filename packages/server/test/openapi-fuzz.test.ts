@@ -1,0 +1,94 @@
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { type Call, calls, type OpenApi } from './support/fuzz.ts'
+import { testServer } from './support/server.ts'
+
+const SEED = Number(process.env.FUZZ_SEED ?? Date.now() % 1_000_000)
+const CALLS = Number(process.env.FUZZ_CALLS ?? 600)
+
+test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${SEED})`, async () => {
+  const server = await testServer({ max_running: 2, drain_seconds: 0 })
+  const document = await server.get<OpenApi & object>('/openapi.json')
+  const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true })
+  ajv.addSchema(document, 'openapi')
+  const pointer = (...steps: string[]) =>
+    steps.map((step) => encodeURIComponent(step.replaceAll('~', '~0').replaceAll('/', '~1'))).join('/')
+
+  const sessions: string[] = []
+  const turns: string[] = []
+  for (const prompt of ['say x', 'crash', null]) {
+    const { id, uuid } = await server.create(prompt)
+    await server.idle(id)
+    sessions.push(id, uuid)
+    turns.push(...(await server.turns(id)).map((turn) => turn.id))
+  }
+  // Chosen when the call is made, so that what was created meanwhile is asked for too.
+  const pool = (ids: string[]) => fc.nat().map((n) => () => ids.at(-1 - (n % 8)) ?? ids[0])
+  const prompt = fc.constantFrom('say x', 'hold', 'crash', 'error overloaded')
+  const mostly = (usual: unknown) => fc.constant(usual)
+  const hints = {
+    session_id: pool(sessions),
+    turn_id: pool(turns),
+    prompt,
+    content: prompt,
+    agent: mostly('agent_default'),
+    environment_id: mostly('env_default'),
+    cwd: mostly(null),
+    env: mostly({ MINE: 'x' }),
+    page: mostly(undefined),
+    after: fc.constantFrom('0', '1'),
+    older_than: mostly(1e6),
+    max_age_hours: mostly(1000),
+    resume_session_id: mostly(null),
+    delivery: mostly('queue'),
+    session_thread_id: mostly(null),
+  }
+  const answered = new Set<string>()
+
+  const check = async (make: () => Call) => {
+    const call = make()
+    // An empty or dotted name would make another path of it.
+    const named = (_: string, name: string) => encodeURIComponent(call.params[name]!.replace(/^\.{0,2}$/, 'x'))
+    const path = call.path.replaceAll(/\{(\w+)\}/g, named)
+    // Waiting is a matter of time, not of form.
+    const query = new URLSearchParams({ ...call.query, ...(call.query.timeout !== undefined && { timeout: '0.1' }) })
+    const abort = new AbortController()
+    const response = await fetch(`${server.url}${path}?${query}`, {
+      method: call.method,
+      headers: call.body === undefined ? {} : { 'content-type': 'application/json' },
+      signal: abort.signal,
+      ...(call.body !== undefined && { body: JSON.stringify(call.body) }),
+    })
+    const type = response.headers.get('content-type')!.split(';', 1)[0]!
+    const stream = type === 'text/event-stream'
+    const body = stream ? abort.abort() : ((await response.json()) as unknown)
+    const said = `${response.status} ${type} ${JSON.stringify(body)}`
+    expect(response.status, said).toBeLessThan(500)
+    const { responses } = document.paths[call.path]![call.method.toLowerCase()]!
+    expect(Object.keys(responses), said).toContain(String(response.status))
+    expect(Object.keys(responses[response.status]!.content ?? {}), said).toContain(type)
+    if (response.ok) answered.add(`${call.method} ${call.path}`)
+    if (stream) return
+    const place = ['paths', call.path, call.method.toLowerCase(), 'responses', `${response.status}`, 'content', type]
+    const validate = ajv.getSchema(`openapi#/${pointer(...place, 'schema')}`)!
+    expect(validate(body) ? null : validate.errors, said).toBeNull()
+    if (!response.ok) return
+    const { type: kind, id, session_id } = body as { type?: string; id?: string; session_id?: string }
+    if (kind === 'session') sessions.push(id!)
+    else if (call.path === '/execute') sessions.push(session_id!)
+    if (call.method === 'GET' && call.path.endsWith('/turns'))
+      turns.push(...(body as { data: { id: string }[] }).data.map((turn) => turn.id))
+  }
+  await fc.assert(fc.asyncProperty(calls(document, hints), check), {
+    seed: SEED,
+    numRuns: CALLS,
+    endOnFailure: true,
+  })
+  // A run in which something was only ever refused would show little.
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  )
+  expect(operations.filter((operation) => !answered.has(operation))).toEqual([])
+  await server.stop()
+}, 120_000)
