@@ -1,6 +1,6 @@
 import { ApiError } from '@troupe/protocol/error'
 import { createHash } from 'node:crypto'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { SessionContext } from '../sessions/context.ts'
 import type { Idempotency } from '../sessions/create-session.ts'
 import { errorMediaType } from './errors.ts'
@@ -23,6 +23,10 @@ const PRINCIPAL = 'local'
  */
 export function idempotency(server: Server, { store, clock }: SessionContext): void {
   server.decorateRequest('idempotency', null)
+  /** Requests that this process is at work on. */
+  const taken = new Map<string, FastifyReply>()
+  /** Whether the answer is still to come; of a stream it has begun. */
+  const inFlight = (claim: string) => taken.get(claim)?.raw.headersSent === false
 
   server.addHook('preHandler', async (request, reply) => {
     const key = request.headers['idempotency-key']
@@ -33,10 +37,14 @@ export function idempotency(server: Server, { store, clock }: SessionContext): v
       })
     const principal = `${PRINCIPAL} ${request.method} ${request.url.split('?', 1)[0]}`
     const known = await store.beginIdempotent(principal, key, fingerprint(request), clock.now())
-    if (!known) {
+    const claim = `${principal}\n${key}`
+    const take = () => {
       request.idempotency = { principal, key }
+      taken.set(claim, reply)
+      reply.raw.once('close', () => taken.get(claim) === reply && taken.delete(claim))
       return undefined
     }
+    if (!known) return take()
     if (known.fingerprint !== fingerprint(request))
       throw new ApiError(
         'idempotency_key_reused',
@@ -53,7 +61,7 @@ export function idempotency(server: Server, { store, clock }: SessionContext): v
         .serializer((text: string) => text)
         .send(known.body ?? '')
     }
-    if (known.effect === null)
+    if (known.effect === null || inFlight(claim))
       throw new ApiError(
         'idempotency_in_progress',
         'The first request with this Idempotency-Key is still running; ask again.',
@@ -61,26 +69,21 @@ export function idempotency(server: Server, { store, clock }: SessionContext): v
           retryAfter: 1,
         },
       )
-    // The work was done, its answer is still being written or was lost with a server: the route answers from the effect.
+    // The work was done and its answer was lost, with a server or on the way: the route answers from the effect.
     void reply.header('idempotent-replayed', 'true')
     request.replayEffect = known.effect
-    request.idempotency = { principal, key }
-    return undefined
+    return take()
   })
   server.decorateRequest('replayEffect', null)
 
   server.addHook('onSend', async (request, reply, payload) => {
     const { idempotency: claim } = request
     const passes = reply.statusCode >= 500 || reply.getHeader('x-should-retry') === 'true'
-    if (!claim || passes || typeof payload !== 'string') return payload
-    await store.finishIdempotent(claim.principal, claim.key, reply.statusCode, payload)
+    if (!claim) return payload
+    if (passes || typeof payload !== 'string') await store.abandonIdempotent(claim.principal, claim.key)
+    else await store.finishIdempotent(claim.principal, claim.key, reply.statusCode, payload)
     request.idempotency = null
     return payload
-  })
-
-  server.addHook('onResponse', async (request) => {
-    // Nothing was done, or a stream was answered: the key may be used again.
-    if (request.idempotency) await store.abandonIdempotent(request.idempotency.principal, request.idempotency.key)
   })
 }
 
