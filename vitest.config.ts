@@ -1,8 +1,16 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
+
+// The agent's shell reads the start files of its home; a test that kills it must not leave a developer's tools locked.
+const home = mkdtempSync(join(tmpdir(), 'troupe-home-'))
+process.on('exit', () => rmSync(home, { recursive: true, force: true }))
 
 export default defineConfig({
   test: {
     include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
+    env: { HOME: home },
     isolate: false,
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -151,6 +151,23 @@ describe('an idempotency key', () => {
     expect(await count()).toBe(before + 1)
   })
 
+  test('I18 a stream of a session that was there already uses no key up: the same key streams it again', async () => {
+    const key = newKey()
+    const { id } = await server.create(null, { external_id: 'streamed twice' })
+    for (let time = 1; time <= 2; time++) {
+      const response = await fetch(`${server.url}/v1/sessions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...key },
+        body: JSON.stringify({ stream: true, external_id: 'streamed twice' }),
+      })
+      expect([time, response.status]).toEqual([time, 200])
+      for await (const event of frames(response)) {
+        expect(event).toMatchObject({ session_id: id, seq: 1 })
+        break
+      }
+    }
+  })
+
   test('I24 a refusal that passes by itself is not kept: the same key may be used until the request is taken', async () => {
     const own = await testServer({ max_queued_turns: 1 })
     const { id } = await own.create('hold')

@@ -45,8 +45,12 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
       const { session, converged } = effect
         ? { session: await requireSession(sessions, effect.session_id), converged: false }
         : await createFromRequest(sessions, request.body, request.idempotency)
-      if (request.body.stream)
+      if (request.body.stream) {
+        // A stream is not stored. A key under which nothing was created would seem to be at work for ever.
+        const claim = request.idempotency
+        if (claim) await store.abandonIdempotent(claim.principal, claim.key)
         return streamSession(context, request, reply, session.id, { after: 0, until: null, deltas: [] })
+      }
       const wait = preferredWait(request)
       const now = wait > 0 ? await waitForIdle(context, session.id, wait, callerGone(reply, context.closing)) : session
       return reply.send({ ...(await wire(now)), ...(converged && { converged }) })
