@@ -157,6 +157,20 @@ describe('the runner', () => {
     ])
   })
 
+  test('R20 the next turn of a session that was rescheduling begins as running', async () => {
+    const { id } = await server.create('exhausted')
+    await server.event(id, ({ type }) => type === 'session.status_rescheduled')
+    await server.send(id, 'hold')
+    await interrupt(id)
+    await server.event(id, ({ type, turn_id }) => type === 'agent.message' && turn_id !== null)
+    expect(await server.get(`/v1/sessions/${id}`)).toMatchObject({ status: 'running' })
+    const types = (await server.events(id)).map(({ type }) => type)
+    const failed = types.findIndex((type) => /^turn\.(failed|cancelled)$/.test(type))
+    expect(types.slice(failed + 1, failed + 3)).toEqual(['session.status_running', 'turn.started'])
+    await interrupt(id, { mode: 'now' })
+    await server.idle(id)
+  })
+
   test('R13 what a turn cost is the growth of the running total, over restarts of the agent too', async () => {
     const { id } = await server.create('cost 0.25')
     expect((await server.idle(id)).usage.cost_usd).toBe(0.25)

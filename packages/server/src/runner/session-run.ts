@@ -109,7 +109,7 @@ class SessionRun {
     return before.openTurns.length > 1
   }
 
-  /** Ends the agent and, where the session was erased meanwhile, what it left on the disk. */
+  /** Ends the agent, if one is alive. */
   async close(): Promise<void> {
     this.#context.previews.clear(this.#id)
     await this.#agent?.stop()
@@ -163,9 +163,12 @@ class SessionRun {
               startedAt: session.startedAt ?? at,
               lastTurnStatus: 'in_progress',
               queuedAt: null,
+              // What an earlier turn was waiting for is over with it.
+              ...(session.status === 'rescheduling' && { status: 'running' as const }),
             },
             turns: [{ id: turn.id, patch: { status: 'in_progress', startedAt: at } }],
             events: [
+              ...(session.status === 'rescheduling' ? [newEvent('session.status_running', turn.id, at)] : []),
               newEvent('turn.started', turn.id, at, { number: turn.number, input_event_ids: turn.inputEventIds }),
               ...inputs.map((input) => ({
                 id: input.id,
@@ -182,7 +185,9 @@ class SessionRun {
       )
       const session = await sessions.store.readSession(this.#id)
       const begun = await sessions.store.readTurn(this.#id, turn.id)
-      if (taken && session && begun) return { session, turn: begun, inputs }
+      if (!taken || !session || !begun) continue
+      this.#rescheduled = false
+      return { session, turn: begun, inputs }
     }
   }
 

@@ -429,12 +429,6 @@ export class SqliteStore implements Store {
     return (rows.all(sessionId) as { subpath: string }[]).map((row) => row.subpath)
   }
 
-  clearTranscript(sessionId: string): Promise<void> {
-    return this.#writer.write(() => {
-      this.#statement('delete from transcript where session_id = ?').run(sessionId)
-    })
-  }
-
   beginIdempotent(principal: string, key: string, fingerprint: string, at: number): Promise<IdempotencyRecord | null> {
     return this.#writer.write(() => {
       const known = this.#statement(

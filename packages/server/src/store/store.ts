@@ -284,7 +284,6 @@ export interface Store {
   /** Whether there is a transcript to resume from. */
   hasTranscript(sessionId: string): Promise<boolean>
   listTranscripts(sessionId: string): Promise<string[]>
-  clearTranscript(sessionId: string): Promise<void>
 
   /** Claims an idempotency key: null when it was free, else what is known of its first use. */
   beginIdempotent(principal: string, key: string, fingerprint: string, at: number): Promise<IdempotencyRecord | null>

@@ -9,6 +9,7 @@
  *   finishes    like hold, but its turn is done before the interrupt arrives, and then it exits
  *   leaves TEXT answer TEXT and exit
  *   retry       two api_retry, then an answer      orphan     start a process that outlives it, then hold
+ *   exhausted   one api_retry, then a failed model request
  *   cost N      a result whose running total is N dollars     error TYPE  a failed model request
  */
 import { spawn } from 'node:child_process'
@@ -125,6 +126,18 @@ const play = {
       })
     play.say('made it')
   },
+  exhausted: () => {
+    emit({
+      type: 'system',
+      subtype: 'api_retry',
+      attempt: 1,
+      max_retries: 1,
+      retry_delay_ms: 1,
+      error_status: 529,
+      error: 'overloaded',
+    })
+    holding = 'exhausted'
+  },
   cost: (amount) => {
     total = Number(amount)
     play.say(`cost ${amount}`)
@@ -157,6 +170,7 @@ createInterface({ input: process.stdin })
         },
       })
       if (message.request.subtype === 'interrupt' && holding === 'finishes') play.leaves('done in time')
+      else if (message.request.subtype === 'interrupt' && holding === 'exhausted') play.error('overloaded')
       else if (message.request.subtype === 'interrupt' && holding) {
         holding = false
         result('', {
