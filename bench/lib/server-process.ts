@@ -8,7 +8,8 @@ import { silentLogger } from '../../packages/server/src/lib/logger.ts'
 import { EventLog } from '../../packages/server/src/log/event-log.ts'
 import { Previews } from '../../packages/server/src/log/previews.ts'
 import { Wakeups } from '../../packages/server/src/log/wakeups.ts'
-import { createSession, newInput } from '../../packages/server/src/sessions/create-session.ts'
+import { ClientToolTokens } from '../../packages/server/src/sessions/client-tools.ts'
+import { approvalSettings, createSession, newInput } from '../../packages/server/src/sessions/create-session.ts'
 import type { SessionContext } from '../../packages/server/src/sessions/context.ts'
 import { newEvent } from '../../packages/server/src/sessions/end-turn.ts'
 import { fillSessions } from './fill.ts'
@@ -38,6 +39,7 @@ const sessions: SessionContext = {
     agentProblem: null,
     bypassProblem: null,
     maxQueuedTurns: 1000,
+    originApprovalSeconds: 0,
   },
 }
 const server = await buildServer({
@@ -45,6 +47,7 @@ const server = await buildServer({
   previews,
   logger: silentLogger,
   clock: systemClock,
+  clientTools: new ClientToolTokens(),
   cursorKey: Buffer.alloc(32),
   config: { host: '127.0.0.1', port: 0, corsOrigins: [] },
   about: {
@@ -71,6 +74,9 @@ const create = (prompt: string) =>
       metadata: {},
       externalId: null,
       source: 'native',
+      approvals: approvalSettings({}),
+      recovery: 'auto',
+      rules: [],
     },
     null,
   )

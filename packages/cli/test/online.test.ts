@@ -46,7 +46,10 @@ test('each tool call is one line: verb, target, time, and whether it went well',
     { tools: [{ name: 'Write', input: { file_path: '/tmp/troupe-denied', content: 'x' } }] },
     { say: 'Done.' },
   )
-  const { code, stdout, stderr } = await runCli(['run', prompt, '--allowed-tools', 'Bash'], options())
+  const { code, stdout, stderr } = await runCli(
+    ['run', prompt, '--permission-mode', 'dontAsk', '--allowed-tools', 'Bash'],
+    options(),
+  )
   expect([code, stdout]).toEqual([0, 'Done.\n'])
   expect(stderr.split('\n').slice(0, 4)).toEqual([
     expect.stringMatching(/^ {2}✓ run {2}echo hello {2}[\d.]+ s$/),

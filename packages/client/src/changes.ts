@@ -12,7 +12,8 @@ type Change = (view: SessionView, event: SessionEvent) => Delta
 /** What each type of event changes; null: nothing that the view shows. A type of a later server is not here. */
 export const CHANGES: Record<EventType, Change | null> = {
   'user.message': (view, event) => {
-    const again = patch(view, (item) => item.kind === 'user' && item.id === event.id, { state: taken(event) })
+    const fields = { state: taken(event), content: blocksOf(event.content) }
+    const again = patch(view, (item) => item.kind === 'user' && item.id === event.id, fields)
     if (again) return { patched: again }
     const turn = event.turn_id === null ? {} : withTurn(view, event.turn_id, {})
     return { ...turn, added: { kind: 'user', ...entry(event), content: blocksOf(event.content), state: taken(event) } }
@@ -22,18 +23,32 @@ export const CHANGES: Record<EventType, Change | null> = {
     if (again) return { patched: again }
     return { added: { kind: 'interrupt', ...entry(event), mode: words(event.mode), state: taken(event) } }
   },
+  'user.tool_confirmation': (view, event) => answered(view, event, event.tool_use_id),
+  'user.custom_tool_result': (view, event) => answered(view, event, event.custom_tool_use_id),
   'agent.message': (_view, event) => ({
     added: { kind: 'agent', ...entry(event), text: textOf(blocksOf(event.content)) },
   }),
   'agent.thinking': (_view, event) => ({ added: { kind: 'thinking', ...entry(event) } }),
   'agent.tool_use': addTool,
   'agent.mcp_tool_use': addTool,
+  'agent.custom_tool_use': addTool,
   'agent.tool_result': endTool('tool_use_id'),
   'agent.mcp_tool_result': endTool('mcp_tool_use_id'),
   'agent.permission_denied': (view, event) => ({
     patched: patchTool(view, event.tool_use_id, { denied: words(event.reason) }),
   }),
   'agent.thread_context_compacted': (_view, event) => ({ added: { kind: 'compaction', ...entry(event) } }),
+  'session.approval_closed': (view, event) => ({
+    patched: patchApproval(view, event.tool_use_id, { state: 'closed', reason: words(event.reason) }),
+  }),
+  'session.input_changed': (view, event) => {
+    const change = words(event.change)
+    if (change === 'cancelled')
+      return {
+        patched: patch(view, (item) => item.kind === 'user' && item.id === event.event_id, { state: 'cancelled' }),
+      }
+    return event.turn_id === null ? {} : withTurn(view, event.turn_id, {})
+  },
   'session.created': (view) => ({ status: view.status ?? 'idle' }),
   'session.updated': (_view, event) => ({
     ...('title' in event && { title: event.title as string | null }),
@@ -75,6 +90,10 @@ export const CHANGES: Record<EventType, Change | null> = {
     currentTurnId: event.turn_id,
     lastError: null,
   }),
+  'turn.resumed': (view, event) => ({
+    ...withTurn(view, event.turn_id, { status: 'in_progress' }),
+    currentTurnId: event.turn_id,
+  }),
   'turn.completed': endTurn('completed'),
   'turn.failed': endTurn('failed'),
   'turn.cancelled': endTurn('cancelled'),
@@ -90,6 +109,7 @@ function addTool(_view: SessionView, event: SessionEvent): Delta {
       input: event.input,
       result: null,
       denied: null,
+      approval: event.evaluated_permission === 'ask' ? { state: 'pending', reason: null, actor: null } : null,
       endedAt: null,
       sdkId: typeof event.sdk_tool_use_id === 'string' ? event.sdk_tool_use_id : null,
     },
@@ -116,6 +136,24 @@ function endTurn(status: 'completed' | 'failed' | 'cancelled'): Change {
     }),
     ...(view.currentTurnId === event.turn_id && { currentTurnId: null }),
   })
+}
+
+/** The first form of an answer decides; the second only says that the agent has it. A client's result is the call's. */
+function answered(view: SessionView, event: SessionEvent, id: unknown): Delta {
+  const refused = event.result === 'deny' || (event.result === undefined && 'deny_message' in event)
+  const actor = typeof event.actor === 'string' ? event.actor : null
+  const approval = { state: refused ? 'denied' : 'allowed', reason: words(event.deny_message) || null, actor } as const
+  const result =
+    event.type === 'user.custom_tool_result' && !refused
+      ? { result: { content: blocksOf(event.content), isError: event.is_error === true }, endedAt: event.created_at }
+      : {}
+  return { patched: patchTool(view, id, { approval, ...result }) }
+}
+
+function patchApproval(view: SessionView, id: unknown, fields: { state: 'closed'; reason: string }): Patched | null {
+  const item = view.items.findLast((one) => one.kind === 'tool' && one.id === id)
+  if (item?.kind !== 'tool' || item.approval?.state !== 'pending') return null
+  return patchTool(view, id, { approval: { actor: null, ...fields } })
 }
 
 const working = (status: SessionStatus): Delta => ({ status, stopReason: null })

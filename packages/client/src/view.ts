@@ -15,7 +15,7 @@ interface Entry {
 export interface UserItem extends Entry {
   kind: 'user'
   content: ContentBlock[]
-  state: 'waiting' | 'taken'
+  state: 'waiting' | 'taken' | 'cancelled'
 }
 
 /** What the agent wrote. */
@@ -29,6 +29,13 @@ export interface ThinkingItem extends Entry {
   kind: 'thinking'
 }
 
+/** Whether a call that was asked about may run. */
+export interface ApprovalView {
+  state: 'pending' | 'allowed' | 'denied' | 'closed'
+  reason: string | null
+  actor: string | null
+}
+
 /** A tool call, and what came of it. */
 export interface ToolItem extends Entry {
   kind: 'tool'
@@ -39,6 +46,8 @@ export interface ToolItem extends Entry {
   result: { content: ContentBlock[]; isError: boolean } | null
   /** Why policy refused the call; null when it did not. */
   denied: string | null
+  /** Where somebody was asked: how that stands. `reason`: why it was refused or closed. Null when nobody was. */
+  approval: ApprovalView | null
   endedAt: string | null
   /** The agent's own id of the call; results of a restarted server may name only this. */
   sdkId: string | null

@@ -22,7 +22,7 @@ export const TOOLSET_TOOLS = {
 } as const
 export type ToolsetTool = keyof typeof TOOLSET_TOOLS
 
-const Policy = z.object({ type: z.enum(['always_allow', 'always_ask', 'auto']) })
+const Policy = z.object({ type: z.enum(['always_allow', 'always_ask', 'auto', 'deny']) })
 export type ToolPolicy = z.infer<typeof Policy>['type']
 
 const ToolConfig = z.object({
@@ -38,6 +38,29 @@ export const AgentToolset = z.object({
   default_config: z.object({ enabled: z.boolean().nullish(), permission_policy: Policy.nullish() }).nullish(),
 })
 export type AgentToolset = z.infer<typeof AgentToolset>
+
+/** A rule of the policy table: which calls, and what becomes of them. */
+export const PermissionRule = z.object({
+  rule: z
+    .string()
+    .min(1)
+    .max(2048)
+    .describe(
+      '`Tool`, `Tool(pattern)`, `mcp__server`, `mcp__server__tool` or `*`; for Bash a command, for files a path',
+    ),
+  policy: z.enum(['always_allow', 'always_ask', 'auto', 'deny']),
+})
+export type PermissionRule = z.infer<typeof PermissionRule>
+export const PermissionRules = z.array(PermissionRule).max(256)
+
+/** A tool that the client runs: the call is told as `agent.custom_tool_use`, its result comes as `user.custom_tool_result`. */
+export const CustomTool = z.object({
+  type: z.literal('custom'),
+  name: z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'must be 1 to 64 letters, digits, _ or -'),
+  description: z.string().min(1).max(8192),
+  input_schema: z.looseObject({ type: z.literal('object') }),
+})
+export type CustomTool = z.infer<typeof CustomTool>
 
 const ModelConfig = z.object({
   id: ModelName,
@@ -74,6 +97,7 @@ export const InlineAgent = z.object({
   effort: Effort.nullish(),
   allowed_tools: ToolNames.optional().describe('Tools that run without being asked for; not a restriction'),
   disallowed_tools: ToolNames.optional().describe('Tools the agent does not have'),
+  permission_rules: PermissionRules.optional().describe('The policy table; a `deny` always wins, then the closer rule'),
   mcp_servers: z.array(z.unknown()).optional(),
   skills: z.array(z.unknown()).optional(),
   subagents: z.array(z.unknown()).optional(),
@@ -109,6 +133,7 @@ export const SessionAgent = z
     permission_mode: PermissionMode,
     allowed_tools: z.array(z.string()),
     disallowed_tools: z.array(z.string()),
+    permission_rules: PermissionRules.optional(),
   })
   .meta({ id: 'SessionAgent' })
 export type SessionAgent = z.infer<typeof SessionAgent>

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { UserCustomToolResult, UserToolConfirmation } from './approval.ts'
 
 /** Largest prompt, in bytes of UTF-8, that one input may carry. */
 export const MAX_PROMPT_BYTES = 1024 * 1024
@@ -35,7 +36,12 @@ export const UserMessage = z.object({
     .max(255)
     .optional()
     .describe('Natural key: the same one twice in a session is one input'),
-  delivery: z.enum(['queue', 'steer', 'interrupt', 'reject']).optional(),
+  delivery: z
+    .enum(['queue', 'steer', 'interrupt', 'reject'])
+    .optional()
+    .describe(
+      'During a run: `queue` (default) a turn of its own afterwards; `steer` into the running turn at its next tool boundary; `interrupt` stops the running turn and goes first; `reject` 409',
+    ),
 })
 
 export const UserInterrupt = z.object({
@@ -56,16 +62,16 @@ export const UserInterrupt = z.object({
 
 /** Inputs of the hosted API whose issue has not come yet; refused with `unsupported_feature`. */
 const LaterInput = z.looseObject({
-  type: z.enum([
-    'user.tool_confirmation',
-    'user.custom_tool_result',
-    'user.tool_result',
-    'user.define_outcome',
-    'system.message',
-  ]),
+  type: z.enum(['user.tool_result', 'user.define_outcome', 'system.message']),
 })
 
-export const InputEvent = z.discriminatedUnion('type', [UserMessage, UserInterrupt, LaterInput])
+export const InputEvent = z.discriminatedUnion('type', [
+  UserMessage,
+  UserInterrupt,
+  UserToolConfirmation,
+  UserCustomToolResult,
+  LaterInput,
+])
 export type InputEvent = z.infer<typeof InputEvent>
 
 export const SendEvents = z.object({ events: z.array(InputEvent).min(1).max(50) })
@@ -107,12 +113,16 @@ export type SessionEvent = z.infer<typeof SessionEvent>
 export const EVENT_TYPES = {
   'user.message': 'input for the agent; appended again, with the same id, when the agent takes it',
   'user.interrupt': 'a request to stop the running turn',
+  'user.tool_confirmation': 'a verdict on a call; appended again when the agent has it',
+  'user.custom_tool_result':
+    "what a client's tool gave back, or the answer to a question; appended again when the agent has it",
   'agent.message': 'text the agent wrote',
   'agent.thinking': 'the agent thought; the content is not shown',
   'agent.tool_use': 'the agent calls a tool',
   'agent.tool_result': 'what the tool gave back',
   'agent.mcp_tool_use': 'the agent calls a tool of an MCP server',
   'agent.mcp_tool_result': 'what the MCP tool gave back',
+  'agent.custom_tool_use': "the agent calls a client's tool, or asks a question (`AskUserQuestion`)",
   'agent.permission_denied': 'a tool call was refused by policy',
   'agent.thread_context_compacted': 'older context was summarised',
   'session.created': 'the session exists',
@@ -124,11 +134,14 @@ export const EVENT_TYPES = {
   'session.status_terminated': 'the session is archived',
   'session.error': 'an error inside the session',
   'session.usage': 'tokens and cost so far; before every idle',
+  'session.approval_closed': 'what was asked needs no answer any more: its deadline passed or its turn ended',
+  'session.input_changed': 'a waiting input was edited, moved, cancelled, or became a turn of its own',
   'session.thread_created': 'a subagent started',
   'session.thread_status_idle': 'a subagent ended',
   'span.model_request_start': 'a request to the model began',
   'span.model_request_end': 'a request to the model ended, with its usage',
   'turn.started': 'the agent took the input of a turn',
+  'turn.resumed': 'a turn goes on: its approval was answered, or a restart had cut it',
   'turn.completed': 'a turn ended as it should',
   'turn.failed': 'a turn ended with an error',
   'turn.cancelled': 'a turn was stopped on purpose',

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { AgentParam, EnvVars, SessionAgent } from './agent.ts'
+import { AgentParam, EnvVars, PermissionRules, SessionAgent } from './agent.ts'
+import { ApprovalPolicy, RequiredAction } from './approval.ts'
 import { SessionError, UserMessage } from './event.ts'
 import { Usage } from './turn.ts'
 
@@ -14,6 +15,14 @@ export type StopReason = z.infer<typeof StopReason>
 export const Metadata = z
   .record(z.string().min(1).max(64), z.string().max(512))
   .refine((pairs) => Object.keys(pairs).length <= 16, { message: 'at most 16 pairs' })
+
+/** What becomes of a turn that the end of the server cut off. */
+export const Recovery = z
+  .enum(['auto', 'resume', 'fail'])
+  .describe(
+    'A turn cut off by the end of the server: `auto` (default) goes on when nothing with effects was under way; `resume` always; `fail` never',
+  )
+export type Recovery = z.infer<typeof Recovery>
 
 const Limits = z.object({
   max_turns: z.number().int().min(1).max(1000).optional().describe("Model requests per turn (the SDK's `maxTurns`)"),
@@ -45,7 +54,9 @@ export const CreateSession = z.object({
   output_schema: z.unknown().optional(),
   priority: z.unknown().optional(),
   concurrency_key: z.unknown().optional(),
-  approvals: z.unknown().optional(),
+  approvals: ApprovalPolicy.nullish().describe('How long calls may wait for an answer, and what then'),
+  permission_rules: PermissionRules.optional().describe("Added to the agent's"),
+  recovery: Recovery.optional(),
   retention: z.unknown().optional(),
   stream: z.boolean().optional().describe('Answer with the event stream, from event 1'),
 })
@@ -77,7 +88,10 @@ export const Session = z
     cwd: z.string(),
     model_source: z.enum(['configured', 'demo']).describe('`demo`: the answers come from the demo model, a script'),
     stop_reason: StopReason.nullable(),
-    required_actions: z.array(z.unknown()).describe('What a person must decide; always empty until approvals exist'),
+    required_actions: z.array(RequiredAction).describe('What a person or a client must answer'),
+    approvals: ApprovalPolicy,
+    recovery: Recovery,
+    permission_rules: PermissionRules,
     last_error: SessionError.nullable(),
     result: z
       .object({ turn_id: z.string(), text: z.string().nullable(), structured: z.unknown(), is_error: z.boolean() })

@@ -18,6 +18,7 @@ import { type Containment, detectContainment } from './runner/containment.ts'
 import { PidFiles } from './runner/pid-files.ts'
 import { Runner } from './runner/runner.ts'
 import { sessionPaths } from './sessions/admission.ts'
+import { ClientToolTokens } from './sessions/client-tools.ts'
 import type { SessionContext } from './sessions/context.ts'
 import { sweepFolders } from './sessions/sweep-folders.ts'
 import { lockDataFolder } from './store/data-lock.ts'
@@ -94,14 +95,21 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         agentProblem: agentProblem(config.agent_executable),
         bypassProblem: bypassProblem(config.env),
         maxQueuedTurns: config.max_queued_turns,
+        originApprovalSeconds: config.origin_approval_seconds,
       },
     }
+    const clientTools = new ClientToolTokens()
+    const listening = Promise.withResolvers<string>()
     const runner = new Runner(
       {
         sessions,
         previews,
         wakeups,
         logger,
+        async clientTools(sessionId) {
+          const url = `${await listening.promise}/internal/client-tools/${sessionId}`
+          return { url, token: clientTools.token(sessionId) }
+        },
         stallMs: config.model_stall_seconds * 1000,
         agent: {
           store,
@@ -135,6 +143,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       previews,
       logger,
       clock,
+      clientTools,
       cursorKey: keyOf(join(config.data_dir, 'cursor.key')),
       config: { host: config.host, port: config.port, corsOrigins: config.cors_origins },
       about: {
@@ -149,6 +158,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     // What lies there before anything is served belongs to a session, or to none.
     const folders = await readdir(sessionsDir).catch(() => [])
     await server.start()
+    listening.resolve(server.url)
     const sweeping = new AbortController()
     const swept = sweepFolders(store, sessionsDir, folders, sweeping.signal).catch((err: unknown) =>
       logger.warn({ err }, 'folders without a session could not be removed'),

@@ -45,6 +45,9 @@ export const ConfigSchema = z.object({
     .default(defaultSlots)
     .describe('Sessions that run at once; default from cores and memory'),
   max_queued_turns: integer(1, 100_000).default(1000).describe('Turns that may wait in one session'),
+  origin_approval_seconds: integer(0, 31_536_000)
+    .default(0)
+    .describe('Time that calls in sessions of the origin API wait for an answer; 0: they are refused at once'),
   drain_seconds: integer(0, 86_400).default(30).describe('Time that running turns are given when the server stops'),
   model_stall_seconds: integer(1, 86_400).default(300).describe('Silence of the model after which a turn is ended'),
   log_level: z

@@ -120,20 +120,16 @@ describe('sending', () => {
 
   test('E14 a call is taken whole or not at all', async () => {
     const { id } = await server.create(null)
-    for (const later of [{ type: 'user.tool_confirmation' }, message('x', { delivery: 'reject' })])
-      expect(said(await refused(id, [message('say a'), later]))).toBe('400 unsupported_feature')
+    const answer = { type: 'user.tool_confirmation', tool_use_id: 'sevt_1', result: 'allow' }
+    expect(said(await refused(id, [message('say a'), { type: 'system.message' }]))).toBe('400 unsupported_feature')
+    expect(said(await refused(id, [message('say a'), answer]))).toBe('404 approval_not_found')
     expect(await server.get(`/v1/sessions/${id}`)).toMatchObject({ status: 'idle', last_seq: 1 })
   })
 
   test.each<[string, object]>([
-    ['user.tool_confirmation', { type: 'user.tool_confirmation', tool_use_id: 'sevt_1', result: 'allow' }],
-    ['user.custom_tool_result', { type: 'user.custom_tool_result', custom_tool_use_id: 'sevt_1', content: [] }],
     ['user.tool_result', { type: 'user.tool_result', tool_use_id: 'sevt_1', content: [] }],
     ['user.define_outcome', { type: 'user.define_outcome', description: 'x' }],
     ['system.message', { type: 'system.message', content: [] }],
-    ['"steer"', message('x', { delivery: 'steer' })],
-    ['"interrupt"', message('x', { delivery: 'interrupt' })],
-    ['"reject"', message('x', { delivery: 'reject' })],
     ['session_thread_id', { type: 'user.interrupt', session_thread_id: 'sthr_1' }],
   ])('E15 %s is refused by name until it exists', async (name, event) => {
     const { id } = await server.create(null)

@@ -75,6 +75,8 @@ describe('with the genuine agent', () => {
   test('G3 what policy does not allow is denied at once, with an event that names the call', async () => {
     const session = await run(
       scripted('Try', [{ tools: [{ name: 'Bash', input: { command: 'touch evil' } }] }, { say: 'ok' }]),
+      {},
+      { approvals: { timeout_seconds: 0 } },
     )
     const events = await server.events(session.id)
     const use = events.find(({ type }) => type === 'agent.tool_use')!
@@ -85,7 +87,7 @@ describe('with the genuine agent', () => {
   })
 
   test.each(['default', 'bypassPermissions'])('G4 a question is denied at once in mode %s', async (permission_mode) => {
-    const session = await run('Ask me a question', { permission_mode })
+    const session = await run('Ask me a question', { permission_mode }, { approvals: { timeout_seconds: 0 } })
     expect(session.stop_reason).toEqual({ type: 'end_turn' })
     const denied = (await server.events(session.id)).filter(({ type }) => type === 'agent.permission_denied')
     expect(denied).toMatchObject([{ name: 'AskUserQuestion' }])
@@ -103,7 +105,7 @@ describe('with the genuine agent', () => {
         },
         { say: 'ok' },
       ]),
-      { allowed_tools: ['Bash'] },
+      { allowed_tools: ['Bash'], permission_rules: [{ rule: 'Write', policy: 'deny' }] },
     )
     const results = (await server.events(session.id)).filter(({ type }) => type === 'agent.tool_result')
     expect(results.map(({ is_error }) => is_error).sort()).toEqual([false, false, true])

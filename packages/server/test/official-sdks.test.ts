@@ -237,12 +237,6 @@ describe.each(GENERATIONS)('the official SDK $version', ({ version, Client, accu
       .catch((error: unknown) => error)
     expect(refused).toBeInstanceOf(Client.BadRequestError)
     expect(refused).toMatchObject({ error: { code: 'unsupported_feature' } })
-    const confirmed = await client.beta.sessions.events
-      .send((await client.beta.sessions.create(PLAIN)).id, {
-        events: [{ type: 'user.tool_confirmation', tool_use_id: 'sevt_1', result: 'allow' }],
-      })
-      .catch((error: unknown) => error)
-    expect(confirmed).toMatchObject({ error: { code: 'unsupported_feature' } })
   })
 })
 

@@ -45,6 +45,9 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     resume_session_id: mostly(null),
     delivery: mostly('queue'),
     session_thread_id: mostly(null),
+    events: mostly([{ type: 'user.message', content: 'say x' }]),
+    approvals: mostly({ timeout_seconds: 60 }),
+    permission_rules: mostly([{ rule: 'Bash(ls *)', policy: 'always_allow' }]),
   }
   const answered = new Set<string>()
 
@@ -93,6 +96,10 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
   // A run in which something was only ever refused would show little. Whether work is still under way when it is
   // cancelled is chance, so that is left to its own tests.
   answered.add('POST /v1/sessions/{session_id}/turns/{turn_id}/cancel').add('POST /cancel/{session_id}')
+  // Nobody asks anything here, and whether an input still waits is chance too.
+  for (const method of ['GET', 'POST']) answered.add(`${method} /v1/approvals/{approval_id}`)
+  for (const method of ['POST', 'DELETE']) answered.add(`${method} /v1/sessions/{session_id}/inputs/{event_id}`)
+  answered.add('DELETE /v1/grants/{grant_id}')
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   )

@@ -230,7 +230,7 @@ describe('slots', () => {
 describe('stopping and starting', () => {
   test('R17 a drain lets running turns end, refuses new work, and waiting turns run after the start', async () => {
     const server = await testServer({ max_running: 1, drain_seconds: 0 })
-    const running = await server.create('hold')
+    const running = await server.create('hold', { recovery: 'fail' })
     await server.event(running.id, started)
     const waiting = await server.create('say later')
     await server.send(running.id, 'say too')
@@ -238,7 +238,7 @@ describe('stopping and starting', () => {
     expect((await server.idle(waiting.id)).result!.text).toBe('later')
     const session = await server.idle(running.id)
     const [cut, after] = await server.turns(running.id)
-    expect(cut).toMatchObject({ status: 'failed', error: { code: 'server_restarted', side_effect_possible: true } })
+    expect(cut).toMatchObject({ status: 'failed', error: { code: 'server_restarted', side_effect_possible: false } })
     expect(after).toMatchObject({ status: 'completed', output: { text: 'too' } })
     expect(session.result!.text).toBe('too')
     await server.stop()

@@ -252,7 +252,7 @@ describe('a stream', () => {
     await gone.until(IDLE)
     await own.request('DELETE', `/v1/sessions/${id}`)
     expect(await gone.rest()).toEqual([])
-    const { id: other } = await own.create('hold')
+    const { id: other } = await own.create('hold', { recovery: 'fail' })
     const cut = await open(own, `/v1/sessions/${other}/events/stream?from=start`)
     await cut.until('agent.message')
     const [shown] = await Promise.all([cut.rest(), own.app.stop()])

@@ -1,6 +1,7 @@
 import {
   AgentToolset,
   type AgentParam,
+  CustomTool,
   InlineAgent,
   type SessionAgent,
   TOOLSET_TOOLS,
@@ -10,6 +11,7 @@ import {
 import { ApiError } from '@troupe/protocol/error'
 import { newId } from '@troupe/protocol/ids'
 import type { z } from 'zod'
+import { parseRule } from './permission-rules.ts'
 
 /** The built-in agent: Claude Code's own system prompt and tools, the server's default model. */
 export const DEFAULT_AGENT_ID = 'agent_default'
@@ -42,6 +44,7 @@ function fromInline(agent: InlineAgent, id: string, defaultModel: string | null)
   const effort = agent.effort ?? (typeof config?.effort === 'string' ? config.effort : config?.effort?.type)
   if (config?.speed === 'fast') throw unsupported('model.speed "fast" is not supported yet.')
   const tools = toolRules(agent.tools ?? [])
+  assertRules(agent.permission_rules ?? [], '/agent/permission_rules')
   return {
     type: 'agent',
     id,
@@ -58,6 +61,7 @@ function fromInline(agent: InlineAgent, id: string, defaultModel: string | null)
     permission_mode: agent.permission_mode ?? 'default',
     allowed_tools: [...new Set([...tools.allowed, ...(agent.allowed_tools ?? [])])],
     disallowed_tools: [...new Set([...tools.disabled, ...(agent.disallowed_tools ?? [])])],
+    permission_rules: agent.permission_rules ?? [],
   }
 }
 
@@ -67,9 +71,13 @@ function toolRules(tools: { type: string }[]) {
   const disabled: string[] = []
   const toolsets: SessionAgent['tools'] = []
   for (const [index, tool] of tools.entries()) {
+    if (tool.type === 'custom') {
+      toolsets.push(customTool(tool, index, toolsets))
+      continue
+    }
     if (tool.type !== 'agent_toolset_20260401')
       throw unsupported(
-        `agent.tools[${index}]: type "${tool.type}" is not supported yet; only agent_toolset_20260401 is.`,
+        `agent.tools[${index}]: type "${tool.type}" is not supported yet; agent_toolset_20260401 and custom are.`,
       )
     const parsed = AgentToolset.safeParse(tool)
     if (!parsed.success)
@@ -94,4 +102,43 @@ function toolRules(tools: { type: string }[]) {
     })
   }
   return { allowed, disabled, toolsets }
+}
+
+function customTool(
+  tool: { type: string },
+  index: number,
+  known: SessionAgent['tools'],
+): SessionAgent['tools'][number] {
+  const parsed = CustomTool.safeParse(tool)
+  const refuse = (detail: string) =>
+    new ApiError('validation_failed', `agent.tools[${index}]: ${detail}`, {
+      errors: [{ pointer: `/agent/tools/${index}`, code: 'invalid', detail }],
+    })
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!
+    throw refuse(`${issue.path.join('.')}: ${issue.message}`)
+  }
+  const { type, name, description, input_schema } = parsed.data
+  if (name === 'AskUserQuestion')
+    throw refuse('the name AskUserQuestion is taken: the agent asks its questions with it.')
+  if (known.some((other) => other.type === 'custom' && other.name === name))
+    throw refuse(`there are two custom tools named ${name}.`)
+  return { type, name, description, input_schema }
+}
+
+/** The tools of an agent that its client runs. */
+export const customToolsOf = (agent: Pick<SessionAgent, 'tools'>): CustomTool[] =>
+  agent.tools.filter((tool) => tool.type === 'custom') as unknown as CustomTool[]
+
+/** Throws `validation_failed` for a rule that cannot be read: one that is misread would allow or refuse the wrong call. */
+export function assertRules(rules: { rule: string }[], pointer: string): void {
+  for (const [index, { rule }] of rules.entries())
+    if (!parseRule(rule))
+      throw new ApiError(
+        'validation_failed',
+        `${pointer}/${index}: ${JSON.stringify(rule)} is not "Tool" or "Tool(pattern)".`,
+        {
+          errors: [{ pointer: `${pointer}/${index}/rule`, code: 'invalid', detail: 'Tool or Tool(pattern)' }],
+        },
+      )
 }

@@ -14,6 +14,9 @@ import { closedDoors } from './doors.ts'
 import { answerErrors } from './errors.ts'
 import { idempotency } from './idempotency.ts'
 import { openApi } from './openapi.ts'
+import type { ClientToolTokens } from '../sessions/client-tools.ts'
+import { approvalRoutes } from './routes/approvals.ts'
+import { clientToolRoutes } from './routes/client-tools.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { eventRoutes } from './routes/events.ts'
 import { metaRoutes } from './routes/meta.ts'
@@ -37,6 +40,7 @@ export interface HttpContext {
   clock: Clock
   config: { host: string; port: number; corsOrigins: string[] }
   about: About
+  clientTools: ClientToolTokens
   /** Signs page cursors. */
   cursorKey: Buffer
 }
@@ -122,6 +126,8 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     sessionRoutes(server, routes)
     eventRoutes(server, routes)
     turnRoutes(server, routes)
+    approvalRoutes(server, routes)
+    clientToolRoutes(server, routes)
   })
   return {
     fastify,

@@ -1,8 +1,17 @@
-import { type Options, query, type SDKMessage, type SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
+import {
+  type HookInput,
+  type HookJSONOutput,
+  type Options,
+  query,
+  type SDKMessage,
+  type SDKUserMessage,
+} from '@anthropic-ai/claude-agent-sdk'
 import type { SessionRow, Store } from '../store/store.ts'
 import { idToUuid } from '@troupe/protocol/ids'
+import type { Verdict } from './approval-gate.ts'
 import type { Containment } from './containment.ts'
 import type { PidFiles } from './pid-files.ts'
+import { CLIENT_TOOLS } from './policy.ts'
 import { type AgentChild, type AgentExit, spawnAgent } from './spawn-agent.ts'
 import { stopProcess } from './stop-process.ts'
 import { transcriptStore } from './transcript-store.ts'
@@ -37,13 +46,31 @@ export interface AgentProcess {
   stop(): Promise<AgentExit>
 }
 
+/** Says what becomes of a call. Must not reject. */
+export type CallJudge = (toolUseId: string, name: string, input: unknown, agentId: string | null) => Promise<Verdict>
+
+/** How a process begins. */
+export interface AgentStart {
+  /** On the session's transcript, rather than anew. */
+  resume: boolean
+  /** The name of the parked call that it makes again first; null where there is none. */
+  redrive: string | null
+  /** Goes on by itself with what the end of its last process cut off. */
+  recover: boolean
+  /** Where it finds the tools of its client; null when it has none. */
+  clientTools: { url: string; token: string } | null
+}
+
+/** Seconds a call may be judged for: a person may take their time while the process is held. */
+const JUDGE_SECONDS = 86_400
+
 /** Starts the agent of a session: anew, or on its transcript where there is one. Never throws. */
 export function startAgent(
   settings: AgentSettings,
   session: SessionRow,
   env: Record<string, string>,
-  resume: boolean,
-  onDenied: (toolUseId: string, tool: string, reason: string) => void,
+  calls: CallJudge,
+  start: AgentStart,
 ): AgentProcess {
   const input = new InputQueue()
   const noProcess: AgentExit = { code: null, signal: null, error: null, stderr: '' }
@@ -54,48 +81,46 @@ export function startAgent(
   const { agent } = session
   const options: Options = {
     cwd: session.cwd,
-    env,
-    ...(resume ? { resume: uuid } : { sessionId: uuid }),
+    env: { ...env, ...startEnv(start) },
+    ...(start.resume ? { resume: uuid } : { sessionId: uuid }),
     ...(agent.model.id !== 'default' && { model: agent.model.id }),
     ...(agent.model.effort && { effort: agent.model.effort.type }),
     systemPrompt: agent.system ?? { type: 'preset', preset: 'claude_code' },
-    allowedTools: agent.allowed_tools,
-    disallowedTools: agent.disallowed_tools,
+    // Which calls run is decided by our own table, so nothing is allowed here; what it may not have is not offered.
+    disallowedTools: agent.disallowed_tools.filter((rule) => !rule.includes('(')),
     permissionMode: agent.permission_mode,
     ...(agent.permission_mode === 'bypassPermissions' && { allowDangerouslySkipPermissions: true }),
     ...(session.options.maxTurns !== null && { maxTurns: session.options.maxTurns }),
     settingSources: [],
-    settings: { cleanupPeriodDays: CLEANUP_PERIOD_DAYS },
+    settings: {
+      cleanupPeriodDays: CLEANUP_PERIOD_DAYS,
+      // A process may make its parked call again before its hooks are there (measured). Then it asks by `canUseTool`,
+      // and only what a rule says must be asked is asked for certain: in every permission mode, after hooks too.
+      ...(start.redrive !== null && { permissions: { ask: [start.redrive] } }),
+    },
+    ...(start.clientTools && {
+      // Not on the command line, which every user of the machine can read.
+      mcpServersDelivery: 'initialize' as const,
+      mcpServers: {
+        [CLIENT_TOOLS]: {
+          type: 'http' as const,
+          url: start.clientTools.url,
+          headers: { authorization: `Bearer ${start.clientTools.token}` },
+        },
+      },
+    }),
     includePartialMessages: true,
     sessionStore: transcriptStore(settings.store, session.id),
     sessionStoreFlush: 'eager',
     ...(settings.executable !== null && { pathToClaudeCodeExecutable: settings.executable }),
-    // Nobody can be asked yet: what policy does not allow is refused, and so are questions.
-    canUseTool: async (name, _input, { toolUseID }) => {
-      onDenied(toolUseID, name, refusal(name))
-      return { behavior: 'deny', message: refusal(name) }
+    // Both ask the same judge, and each call is judged once. Whatever the agent's own rules say, ours come first.
+    canUseTool: async (name, given, { toolUseID, agentID }) => {
+      const verdict = await calls(toolUseID, name, given, agentID ?? null)
+      if (verdict.type === 'allow') return { behavior: 'allow', updatedInput: verdict.input ?? given }
+      if (verdict.type === 'defer') return { behavior: 'deny', message: CANNOT_WAIT }
+      return { behavior: 'deny', message: verdict.message, ...(verdict.interrupt && { interrupt: true }) }
     },
-    hooks: {
-      PreToolUse: [
-        {
-          matcher: 'AskUserQuestion',
-          hooks: [
-            async (_input, toolUseId) => {
-              // Where permissions are bypassed nothing else would stop it.
-              const reason = refusal('AskUserQuestion')
-              if (toolUseId !== undefined) onDenied(toolUseId, 'AskUserQuestion', reason)
-              return {
-                hookSpecificOutput: {
-                  hookEventName: 'PreToolUse',
-                  permissionDecision: 'deny',
-                  permissionDecisionReason: reason,
-                },
-              }
-            },
-          ],
-        },
-      ],
-    },
+    hooks: { PreToolUse: [{ hooks: [(hookInput) => preToolUse(hookInput, calls)], timeout: JUDGE_SECONDS }] },
     spawnClaudeCodeProcess: (spawnOptions) => {
       child = spawnAgent(spawnOptions, session.id, settings.containment, settings.pidFiles)
       void child.exited.then(spawned.resolve)
@@ -138,10 +163,26 @@ export function startAgent(
   }
 }
 
-function refusal(tool: string): string {
-  return tool === 'AskUserQuestion'
-    ? 'Nobody can answer questions in this session. Decide yourself, or say in your reply what you need to know.'
-    : `${tool} is not allowed in this session. Do without it, or say in your reply what you need it for.`
+const CANNOT_WAIT = 'This call needs a person and cannot wait for one here, so it was refused.'
+
+async function preToolUse(input: HookInput, calls: CallJudge): Promise<HookJSONOutput> {
+  const decide = (permissionDecision: 'allow' | 'deny' | 'defer', more: object = {}): HookJSONOutput => ({
+    hookSpecificOutput: { hookEventName: 'PreToolUse', permissionDecision, ...more },
+  })
+  if (input.hook_event_name !== 'PreToolUse') return {}
+  const { tool_use_id, tool_name, tool_input, agent_id } = input
+  const verdict = await calls(tool_use_id, tool_name, tool_input, agent_id ?? null)
+  if (verdict.type === 'allow') return decide('allow', verdict.input ? { updatedInput: verdict.input } : {})
+  if (verdict.type === 'defer') return decide('defer')
+  return decide('deny', { permissionDecisionReason: verdict.message })
+}
+
+function startEnv({ redrive, recover }: AgentStart): Record<string, string> {
+  return {
+    // A call that was parked and then given up must not come again behind the next prompt.
+    ...(redrive === null && { CLAUDE_CODE_DISABLE_DEFERRED_TOOL_RESUME: '1' }),
+    ...(recover && { CLAUDE_CODE_RESUME_INTERRUPTED_TURN: '1' }),
+  }
 }
 
 /** The agent's input, held open between turns. */

@@ -4,10 +4,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Service } from '../lib/service.ts'
 import { DISPATCH } from '../log/wakeups.ts'
 import { sessionPaths } from '../sessions/admission.ts'
-import { changeSession } from '../sessions/change-session.ts'
-import { endTurn, type TurnOutcome } from '../sessions/end-turn.ts'
+import { expireApproval } from '../sessions/decide-approval.ts'
 import type { SessionRow } from '../store/store.ts'
-import { serverRestarted } from './session-errors.ts'
+import { reconcileSession } from './recovery.ts'
 import { type RunContext, runSession } from './session-run.ts'
 
 export interface RunnerOptions {
@@ -22,6 +21,8 @@ const LEASE_MS = 30_000
 const RENEW_MS = 10_000
 /** Behind every wake-up stands a slow look, in ms. */
 const POLL_MS = 2_000
+/** Deadlines seen to at once. */
+const MAX_EXPIRED = 100
 
 /** Takes waiting sessions while it has slots, oldest first, and runs them. */
 export class Runner implements Service {
@@ -73,19 +74,7 @@ export class Runner implements Service {
     for (const id of await sessions.store.findHeld()) {
       const seized = await sessions.store.seize(id, this.#holder, sessions.clock.now() + LEASE_MS)
       if (!seized) continue
-      await changeSession(sessions, id, (state, at) => {
-        const cut = state.openTurns.find((turn) => turn.status !== 'queued')
-        const waiting = state.openTurns.length - (cut ? 1 : 0)
-        const ended = cut ? endTurn(state, cut, { ...CUT, activeUntil: state.session.updatedAt }, at) : { session: {} }
-        const released = { holder: null, leaseUntil: null }
-        if (waiting > 0) return { ...ended, session: { ...ended.session, ...released, queuedAt: at } }
-        // Work without a turn cannot be; say idle rather than run for ever.
-        const idle =
-          cut || state.session.status === 'idle' || state.session.status === 'terminated'
-            ? {}
-            : { status: 'idle' as const }
-        return { ...ended, session: { ...ended.session, ...released, ...idle } }
-      })
+      await reconcileSession(sessions, id)
       logger.info({ session: id }, 'reconciled a session that was running when the server died')
     }
   }
@@ -101,11 +90,24 @@ export class Runner implements Service {
           if (!claimed) break
           this.#take(claimed)
         }
+        await this.#expire()
       } catch (error) {
         this.#context.logger.error({ err: error }, 'no session could be taken')
       }
       await wakeup.next(AbortSignal.any([signal, AbortSignal.timeout(POLL_MS)]))
     }
+  }
+
+  /** Approvals whose deadline has passed; looked at with every poll, so at most that much too late. */
+  async #expire(): Promise<void> {
+    const { sessions, logger } = this.#context
+    for (const row of await sessions.store.findOverdue(sessions.clock.now(), MAX_EXPIRED))
+      await expireApproval(sessions, row).catch((err: unknown) =>
+        logger.error(
+          { session: row.sessionId, approval: row.id, err },
+          'an approval could not be closed at its deadline',
+        ),
+      )
   }
 
   #take(claimed: SessionRow): void {
@@ -142,15 +144,4 @@ export class Runner implements Service {
         })
     }
   }
-}
-
-/** A turn whose server died. */
-const CUT: TurnOutcome = {
-  status: 'failed',
-  stopReason: { type: 'retries_exhausted' },
-  error: serverRestarted(),
-  text: null,
-  structured: null,
-  usage: null,
-  modelRequests: null,
 }

@@ -2,6 +2,7 @@ import type { SDKAssistantMessage, SDKMessage, SDKUserMessage } from '@anthropic
 import type { DeltaType, SessionError } from '@troupe/protocol/event'
 import { newId } from '@troupe/protocol/ids'
 import type { NewEvent } from '../store/store.ts'
+import { clientToolName, type Evaluation, isClientTool } from './policy.ts'
 import { modelError } from './session-errors.ts'
 
 type KindOf<M> = M extends { type: 'system'; subtype: infer S extends string }
@@ -68,8 +69,19 @@ export type PreviewChange =
   | { type: 'text'; eventId: string; text: string }
   | { type: 'stop' }
 
+/** A call that policy says to ask about, with the event that tells it. */
+export interface Ask {
+  eventId: string
+  toolUseId: string
+  threadId: string | null
+  name: string
+  input: unknown
+  evaluation: Evaluation
+}
+
 export interface Translated {
   events: NewEvent[]
+  asks: Ask[]
   /** Whether the message itself is kept whole, for the origin API's `messages`, exports and later event kinds. */
   keep: boolean
   preview: PreviewChange | null
@@ -88,7 +100,8 @@ interface Writing {
  * ids given to blocks while they were being written, so that a preview and its event have one id.
  */
 export class Translator {
-  readonly #toolUses = new Map<string, { eventId: string; mcp: boolean }>()
+  readonly #toolUses = new Map<string, { eventId: string; kind: 'tool' | 'mcp' | 'custom' }>()
+  readonly #evaluate: (name: string, input: unknown) => Evaluation
   readonly #threads = new Map<string, { threadId: string; agentName: string }>()
   /** Calls that were refused, by the agent's id of the call, until their result tells them. */
   readonly #denied = new Map<string, { name: string; reason: string }>()
@@ -98,6 +111,17 @@ export class Translator {
   /** Requests to the model that ended, for the turn's account. */
   modelRequests = 0
   requestUsage = { input: 0, output: 0, cacheRead: 0, cacheCreation: 0 }
+
+  /** `evaluate`: what the policy says of a call. */
+  constructor(evaluate: (name: string, input: unknown) => Evaluation) {
+    this.#evaluate = evaluate
+  }
+
+  /** Remembers which event told a call that an earlier process made. */
+  knows(toolUseId: string, eventId: string, kind: 'tool' | 'mcp' | 'custom'): void {
+    this.#toolUses.set(toolUseId, { eventId, kind })
+    this.#inFlight.add(toolUseId)
+  }
 
   /** Begins a turn's account anew. */
   beginTurn(): void {
@@ -121,6 +145,7 @@ export class Translator {
     const fate = FATE[kindOf(message)] ?? 'kept'
     const result: Translated = {
       events: [],
+      asks: [],
       keep: fate === 'event' || fate === 'turn' || fate === 'kept',
       preview: null,
       modelError: null,
@@ -161,15 +186,30 @@ export class Translator {
       } else if (block.type === 'thinking' || block.type === 'redacted_thinking') {
         add('agent.thinking', {}, this.#claim('agent.thinking'))
       } else if (block.type === 'tool_use') {
-        const eventId = newId('sevt')
-        const mcp = /^mcp__(.+?)__(.+)$/.exec(block.name)
-        this.#toolUses.set(block.id, { eventId, mcp: mcp !== null })
-        this.#inFlight.add(block.id)
-        const common = { input: block.input, sdk_tool_use_id: block.id }
-        if (mcp) add('agent.mcp_tool_use', { mcp_server_name: mcp[1], name: mcp[2], ...common }, eventId)
-        else add('agent.tool_use', { name: block.name, ...common }, eventId)
+        this.#toolUse(block, null, add, result)
       }
     }
+  }
+
+  #toolUse(block: { id: string; name: string; input: unknown }, threadId: string | null, add: Add, result: Translated) {
+    const { id, name, input } = block
+    const eventId = newId('sevt')
+    const evaluation = this.#evaluate(name, input)
+    const common = { input, evaluated_permission: evaluation.permission, sdk_tool_use_id: id }
+    const mcp = /^mcp__(.+?)__(.+)$/.exec(name)
+    const kind = isClientTool(name) || name === 'AskUserQuestion' ? 'custom' : mcp ? 'mcp' : 'tool'
+    this.#toolUses.set(id, { eventId, kind })
+    this.#inFlight.add(id)
+    if (kind === 'custom')
+      add(
+        'agent.custom_tool_use',
+        { name: isClientTool(name) ? clientToolName(name) : name, ...common },
+        eventId,
+        threadId,
+      )
+    else if (mcp) add('agent.mcp_tool_use', { mcp_server_name: mcp[1], name: mcp[2], ...common }, eventId, threadId)
+    else add('agent.tool_use', { name, ...common }, eventId, threadId)
+    if (evaluation.permission === 'ask') result.asks.push({ eventId, toolUseId: id, threadId, name, input, evaluation })
   }
 
   #toolResults(message: SDKUserMessage, add: Add): void {
@@ -184,7 +224,9 @@ export class Translator {
         add('agent.permission_denied', { tool_use_id: use?.eventId ?? block.tool_use_id, ...denied })
       }
       const body = { content: resultContent(block.content), is_error: block.is_error ?? false }
-      if (use?.mcp) add('agent.mcp_tool_result', { mcp_tool_use_id: use.eventId, ...body })
+      // What a client's tool gave back came from the client, and is in the log as it came.
+      if (use?.kind === 'custom') continue
+      if (use?.kind === 'mcp') add('agent.mcp_tool_result', { mcp_tool_use_id: use.eventId, ...body })
       else add('agent.tool_result', { tool_use_id: use?.eventId ?? block.tool_use_id, ...body })
     }
   }

@@ -49,12 +49,28 @@ const exhausted = (code: string, message: string, more: Record<string, unknown> 
   ...more,
 })
 
-export const serverRestarted = (): SessionError =>
+/** The server ended while the turn ran, and it does not go on. `call`: one that may have run, or may yet be half done. */
+export const serverRestarted = (
+  call: { event_id: string; name: string; input: unknown } | null = null,
+  tooOften = false,
+): SessionError =>
   exhausted(
     'server_restarted',
-    'The server stopped while this turn ran. What the agent had already done stands; send a message to go on.',
-    { side_effect_possible: true },
+    tooOften
+      ? 'The server stopped again while this turn ran; after the third time in ten minutes it is not taken up again. Send a message to go on.'
+      : call
+        ? `The server stopped while ${call.name} ran, which may have had effects. What the agent had already done stands; look, then send a message to go on.`
+        : 'The server stopped while this turn ran. What the agent had already done stands; send a message to go on.',
+    { side_effect_possible: call !== null, call },
   )
+
+/** The server ended while the turn ran; it goes on by itself. */
+export const takenUpAgain = (): SessionError => ({
+  type: 'unknown_error',
+  code: 'server_restarted',
+  message: 'The server stopped while this turn ran; it is taken up again.',
+  retry_status: { type: 'retrying' },
+})
 
 export const modelStalled = (seconds: number): SessionError => ({
   ...exhausted('model_unreachable', `The model endpoint gave no sign of life for ${seconds} s; the turn was ended.`),

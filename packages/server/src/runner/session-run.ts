@@ -1,12 +1,17 @@
-import type { SDKMessage } from '@anthropic-ai/claude-agent-sdk'
+import type { SDKMessage, SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { ContentBlock, SessionError } from '@troupe/protocol/event'
+import { idToUuid } from '@troupe/protocol/ids'
 import { setTimeout as delay } from 'node:timers/promises'
+import { customToolsOf } from '../agents/resolve-agent.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Previews } from '../log/previews.ts'
 import type { Wakeups } from '../log/wakeups.ts'
 import { changeSession, type Decision, type SessionState } from '../sessions/change-session.ts'
 import type { SessionContext } from '../sessions/context.ts'
+import { awaitAnswer, type TurnPart } from '../sessions/approval-state.ts'
 import { endTurn, newEvent, type TurnOutcome } from '../sessions/end-turn.ts'
+import { applyDecision, mergeDecisions } from '../sessions/merge-decisions.ts'
+import { requeueSteers } from '../sessions/requeue-steers.ts'
 import { TRANSITIONS } from '../sessions/transitions.ts'
 import {
   type EventRow,
@@ -16,8 +21,11 @@ import {
   StorageUnavailable,
   type TurnRow,
 } from '../store/store.ts'
-import { type AgentProcess, type AgentSettings, startAgent } from './agent-process.ts'
-import { watchInterrupts } from './interrupts.ts'
+import { type AgentProcess, type AgentSettings, type CallJudge, startAgent } from './agent-process.ts'
+import { ApprovalGate } from './approval-gate.ts'
+import { watchInbox } from './inbox.ts'
+import { clientToolId } from './policy.ts'
+import { finishedText, recoverOrEnd } from './recovery.ts'
 import { kindOf, Translator } from './sdk-messages.ts'
 import {
   couldNotRun,
@@ -28,7 +36,7 @@ import {
   serverRestarted,
   storeFailed,
 } from './session-errors.ts'
-import { outcomeOfResult } from './turn-outcome.ts'
+import { outcomeOfResult, partOfResult } from './turn-outcome.ts'
 
 export interface RunContext {
   sessions: SessionContext
@@ -37,6 +45,8 @@ export interface RunContext {
   agent: AgentSettings
   /** The whole environment of a session's agent; makes its config dir. */
   prepareEnv(session: SessionRow): Record<string, string>
+  /** Where a session's agent finds the tools of its client; waits until they are served. */
+  clientTools(sessionId: string): Promise<{ url: string; token: string }>
   /** Milliseconds of silence, with no tool at work, after which the model counts as gone. */
   stallMs: number
   logger: Logger
@@ -52,7 +62,7 @@ export async function runSession(
   draining: AbortSignal,
   ending: AbortSignal,
 ): Promise<void> {
-  const run = new SessionRun(context, claimed, ending)
+  const run = new SessionRun(context, claimed, draining, ending)
   try {
     while (await run.nextTurn(draining));
   } catch (error) {
@@ -74,46 +84,67 @@ class SessionRun {
   readonly #id: string
   readonly #epoch: number
   readonly #ending: AbortSignal
-  readonly #translator = new Translator()
+  readonly #gate: ApprovalGate
+  readonly #translator: Translator
   #agent: AgentProcess | null = null
   #lastSeq: number
+  /** Inputs that the turn's agent has taken. */
+  #taken = new Set<string>()
+  /** Inputs given to the live process that it may not have taken yet. */
+  #sent = new Map<string, EventRow>()
 
-  constructor(context: RunContext, claimed: SessionRow, ending: AbortSignal) {
+  constructor(context: RunContext, claimed: SessionRow, draining: AbortSignal, ending: AbortSignal) {
     this.#context = context
     this.#id = claimed.id
     this.#epoch = claimed.epoch
     this.#lastSeq = claimed.lastSeq
     this.#ending = ending
+    this.#gate = new ApprovalGate(context, claimed.id, claimed.epoch, draining, (toolUseId, name, reason) =>
+      this.#translator.denied(toolUseId, name, reason),
+    )
+    this.#translator = new Translator(this.#gate.evaluate)
   }
 
   /** Runs the next queued turn to its end. False when there is none, or none is to be taken: the session is released. */
   async nextTurn(draining: AbortSignal): Promise<boolean> {
     const begun = draining.aborted ? await this.#release() : await this.#beginTurn()
     if (!begun) return false
-    const { session, turn, inputs } = begun
-    const { outcome, last } = await this.#runTurn(session, turn, inputs)
-    const decide = (state: SessionState, at: number): Decision => {
-      const ended = endTurn(state, turn, outcome, at)
-      const cut = this.#translator.cutRequest(turn.id, at)
-      // The lease ends with the work, in one step: whoever sees the session idle may go on with it at once.
-      const released = state.openTurns.length === 1 ? { holder: null, leaseUntil: null } : {}
-      return {
-        ...ended,
-        session: { ...ended.session, ...released },
-        events: [...cut, ...(ended.events ?? [])],
-        ...(last && { messages: [{ turnId: turn.id, body: JSON.stringify(last) }] }),
-      }
-    }
+    const { session, turn } = begun
+    const ended = await this.#runTurn(session, turn, begun.inputs)
     this.#context.previews.clear(this.#id)
-    const { before } = await this.#insist(() => this.#change(decide))
-    return before.openTurns.length > 1
+    const messages = ended.last ? [{ turnId: turn.id, body: JSON.stringify(ended.last) }] : []
+    let goesOn = false
+    const decide = async (state: SessionState, at: number): Promise<Decision> => {
+      const now = state.openTurns.find((open) => open.id === turn.id) ?? turn
+      const cut = this.#translator.cutRequest(turn.id, at)
+      if (ended.type === 'parked') {
+        goesOn = false
+        return { ...awaitAnswer(state, now, at, ended.part), messages }
+      }
+      if (ended.type === 'cut') {
+        goesOn = false
+        return mergeDecisions(
+          { events: cut },
+          await recoverOrEnd(this.#context.sessions, state, now, ended.outcome, at),
+        )
+      }
+      const late = requeueSteers(state, now, this.#taken, at)
+      const after = applyDecision(state, late)
+      // The lease ends with the work, in one step: whoever sees the session idle may go on with it at once.
+      goesOn = after.openTurns.length > 1
+      const released = goesOn ? {} : { session: { holder: null, leaseUntil: null } }
+      const end = endTurn(after, after.openTurns.find((open) => open.id === turn.id) ?? now, ended.outcome, at)
+      return { ...[late, { events: cut }, end, released].reduce<Decision>(mergeDecisions, {}), messages }
+    }
+    await this.#insist(() => this.#change(decide))
+    return goesOn
   }
 
   /** Ends the agent, if one is alive. */
   async close(): Promise<void> {
     this.#context.previews.clear(this.#id)
     await this.#agent?.stop()
-    this.#agent = null
+    this.#forgetAgent()
   }
 
   /** Ends the turn that could not be run, so that the session neither runs for ever nor tries it again and again. */
@@ -148,8 +179,11 @@ class SessionRun {
       const state = await sessions.store.readSessionState(this.#id)
       const turn = state?.openTurns[0]
       if (!state || !turn) return this.#release()
+      const asked = state.approvals.filter((row) => row.turnId === turn.id)
+      if (turn.status === 'waiting' && asked.some((row) => row.status === 'pending')) return this.#release()
       const found = await Promise.all(turn.inputEventIds.map((id) => sessions.store.readEvent(this.#id, id)))
       const inputs = found.filter((event) => event !== null)
+      const fresh = turn.resume === null ? inputs.filter((input) => input.processedAt === null) : []
       let taken = false
       await this.#insist(() =>
         this.#change(({ session, openTurns }, at) => {
@@ -165,12 +199,17 @@ class SessionRun {
               queuedAt: null,
               // What an earlier turn was waiting for is over with it.
               ...(session.status === 'rescheduling' && { status: 'running' as const }),
+              ...(turn.resume === 'recovery' && { lastError: null }),
             },
-            turns: [{ id: turn.id, patch: { status: 'in_progress', startedAt: at } }],
+            turns: [
+              { id: turn.id, patch: { status: 'in_progress', startedAt: turn.startedAt ?? at, runningSince: at } },
+            ],
             events: [
               ...(session.status === 'rescheduling' ? [newEvent('session.status_running', turn.id, at)] : []),
-              newEvent('turn.started', turn.id, at, { number: turn.number, input_event_ids: turn.inputEventIds }),
-              ...inputs.map((input) => ({
+              turn.resume === null
+                ? newEvent('turn.started', turn.id, at, { number: turn.number, input_event_ids: turn.inputEventIds })
+                : newEvent('turn.resumed', turn.id, at, { number: turn.number, reason: turn.resume }),
+              ...fresh.map((input) => ({
                 id: input.id,
                 type: input.type,
                 turnId: turn.id,
@@ -187,34 +226,43 @@ class SessionRun {
       const begun = await sessions.store.readTurn(this.#id, turn.id)
       if (!taken || !session || !begun) continue
       this.#rescheduled = false
+      this.#taken = new Set([...fresh, ...inputs.filter((input) => input.processedAt !== null)].map(({ id }) => id))
       return { session, turn: begun, inputs }
     }
   }
 
-  async #runTurn(
-    session: SessionRow,
-    turn: TurnRow,
-    inputs: EventRow[],
-  ): Promise<{ outcome: TurnOutcome; last: SDKMessage | null }> {
+  async #runTurn(session: SessionRow, turn: TurnRow, inputs: EventRow[]): Promise<Ended> {
     const stop = new AbortController()
     let fatal: SessionError | null = null
     let modelFailure: SessionError | null = null
-    if (this.#agent && !this.#agent.alive()) await this.close()
-    const agent = (this.#agent ??= await this.#startAgent(session))
+    let cut = false
+    this.#translator.beginTurn()
+    await this.#gate.begin(session, turn)
+    const opening = await this.#opening(session, turn, inputs)
+    if (opening.finished !== null) return { type: 'ended', outcome: finished(opening.finished), last: null }
+    if (this.#agent && (!this.#agent.alive() || opening.anew)) await this.close()
+    const agent = (this.#agent ??= await this.#startAgent(session, opening))
     const kill = (error: SessionError) => {
       fatal ??= error
       agent.kill()
     }
-    const interrupts = watchInterrupts(
-      this.#context,
-      session.id,
-      this.#epoch,
-      turn.id,
-      agent,
-      this.#lastSeq,
-      stop.signal,
-    )
-    const onEnding = () => kill(serverRestarted())
+    const steer = (event: EventRow) => {
+      this.#sent.set(idToUuid(event.id), event)
+      agent.send(userMessage([event], 'next'))
+    }
+    const inbox = watchInbox(this.#context, agent, {
+      sessionId: session.id,
+      epoch: this.#epoch,
+      turnId: turn.id,
+      after: this.#lastSeq,
+      signal: stop.signal,
+      onInterrupt: () => this.#gate.end(),
+      onSteer: steer,
+    })
+    const onEnding = () => {
+      cut = true
+      kill(serverRestarted())
+    }
     this.#ending.addEventListener('abort', onEnding)
     if (this.#ending.aborted) onEnding()
     let watchdog: NodeJS.Timeout | undefined
@@ -225,28 +273,31 @@ class SessionRun {
         else kill(modelStalled(Math.round(this.#context.stallMs / 1000)))
       }, this.#context.stallMs)
     }
-    let outcome: TurnOutcome | null = null
-    let last: SDKMessage | null = null
+    let ended: Ended | null = null
     try {
-      this.#translator.beginTurn()
       alive()
-      agent.send({
-        type: 'user',
-        message: { role: 'user', content: inputs.flatMap(contentOf) as never },
-        parent_tool_use_id: null,
-      })
+      if (opening.message.length > 0) agent.send(userMessage(opening.message, 'later'))
+      for (const event of opening.steers) steer(event)
       for (;;) {
         const { value: message, done } = await agent.messages.next()
         if (done) break
         alive()
         if (message.type === 'result') {
-          last = message
-          outcome = outcomeOfResult(message, {
-            before: session.sdkTotals,
-            interrupted: interrupts.seen(),
-            modelError: modelFailure,
-            modelRequests: this.#translator.modelRequests,
-          })
+          const before = session.sdkTotals
+          const { modelRequests } = this.#translator
+          ended =
+            message.terminal_reason === 'tool_deferred' && !inbox.interrupted()
+              ? { type: 'parked', part: partOfResult(message, before, modelRequests), last: message }
+              : {
+                  type: 'ended',
+                  outcome: outcomeOfResult(message, {
+                    before,
+                    interrupted: inbox.interrupted(),
+                    modelError: modelFailure,
+                    modelRequests,
+                  }),
+                  last: message,
+                }
           break
         }
         modelFailure = (await this.#record(message, turn.id)) ?? modelFailure
@@ -265,22 +316,57 @@ class SessionRun {
       clearTimeout(watchdog)
       this.#ending.removeEventListener('abort', onEnding)
       stop.abort()
-      await interrupts.ended
+      this.#gate.end()
+      await inbox.ended
     }
-    if (!outcome || fatal) {
+    if (!ended || fatal) {
       // The conversation has broken off: this process takes no other turn.
       agent.kill()
-      this.#agent = null
+      this.#forgetAgent()
       const exit = await agent.exited
       const error = fatal ?? modelFailure ?? processEnded(exit, agent.failure())
-      outcome = this.#brokenOff(interrupts.seen() && !fatal ? null : error)
-    } else if (outcome.status === 'cancelled' || interrupts.seen()) {
-      // After an interrupt the SDK ends the conversation, and an interrupt or a kill may still be on its way when the
-      // result is there: the next turn gets a process that nobody is stopping.
-      this.#agent = null
+      const outcome = this.#brokenOff(inbox.interrupted() && !fatal ? null : error)
+      return { type: cut && !inbox.interrupted() ? 'cut' : 'ended', outcome, last: null }
+    }
+    if (ended.type === 'parked' || ended.outcome.status === 'cancelled' || inbox.interrupted()) {
+      // A parked call ends its process. After an interrupt the SDK ends the conversation, and an interrupt or a kill may
+      // still be on its way when the result is there: the next turn gets a process that nobody is stopping.
+      this.#forgetAgent()
       await agent.stop()
     }
-    return { outcome, last: fatal ? null : last }
+    return ended
+  }
+
+  /** How a turn's agent begins: with its input, with a parked call, or with what the end of a server cut off. */
+  async #opening(session: SessionRow, turn: TurnRow, inputs: EventRow[]): Promise<Opening> {
+    const { store } = this.#context.sessions
+    const steers = inputs.filter((input) => !this.#taken.has(input.id))
+    const none: Opening = { anew: true, redrive: null, recover: false, message: [], steers, finished: null }
+    if (turn.resume === 'approval') {
+      const state = await store.readSessionState(session.id)
+      const row = state?.approvals.find((open) => open.turnId === turn.id && open.threadId === null)
+      if (!row) throw new Error(`turn ${turn.id} was parked and nothing of it is open`)
+      const kind = row.kind === 'tool_confirmation' ? (row.toolName.startsWith('mcp__') ? 'mcp' : 'tool') : 'custom'
+      this.#translator.knows(row.sdkToolUseId, row.id, kind)
+      return { ...none, redrive: row.kind === 'custom_tool_result' ? clientToolId(row.toolName) : row.toolName }
+    }
+    const known = inputs.filter((input) => this.#taken.has(input.id))
+    const first = known[0]
+    if (turn.resume === 'recovery') {
+      // Where the input had not reached the transcript, the turn begins anew.
+      if (!first || !(await store.transcriptHas(session.id, idToUuid(first.id)))) return { ...none, message: known }
+      const text = finishedText(await store.loadTranscript(session.id, ''))
+      return { ...none, recover: text === null, finished: text }
+    }
+    // What came too late to steer the last turn is with its process already, as the next thing it does.
+    const sent = known.filter((input) => this.#agent?.alive() && this.#sent.has(idToUuid(input.id)))
+    const message = known.filter((input) => !sent.includes(input))
+    return { ...none, anew: false, message: sent.length > 0 ? [] : message, steers: sent.length > 0 ? message : [] }
+  }
+
+  #forgetAgent(): void {
+    this.#agent = null
+    this.#sent.clear()
   }
 
   /** How a turn ended whose agent gave no result: stopped on purpose when there is no error. */
@@ -303,20 +389,44 @@ class SessionRun {
     }
   }
 
-  async #startAgent(session: SessionRow): Promise<AgentProcess> {
-    const { agent, prepareEnv, sessions } = this.#context
+  async #startAgent(session: SessionRow, { redrive, recover }: Opening): Promise<AgentProcess> {
+    const { agent, prepareEnv, sessions, clientTools } = this.#context
     const resume = await sessions.store.hasTranscript(session.id)
-    return startAgent(agent, session, prepareEnv(session), resume, (toolUseId, tool, reason) =>
-      this.#translator.denied(toolUseId, tool, reason),
-    )
+    const tools = customToolsOf(session.agent).length > 0 ? await clientTools(session.id) : null
+    const judge: CallJudge = (...call) => this.#gate.judge(...call)
+    return startAgent(agent, session, prepareEnv(session), judge, { resume, redrive, recover, clientTools: tools })
+  }
+
+  /** The agent has taken an input that was sent to it while it worked. */
+  async #noteTaken(uuid: string): Promise<void> {
+    const event = this.#sent.get(uuid)
+    if (!event) return
+    this.#sent.delete(uuid)
+    if (this.#taken.has(event.id)) return
+    this.#taken.add(event.id)
+    const at = this.#context.sessions.clock.now()
+    const { id, type, turnId, seq } = event
+    const body = JSON.parse(event.body) as Record<string, unknown>
+    await this.#commit({
+      sessionId: this.#id,
+      at,
+      epoch: this.#epoch,
+      events: [{ id, type, turnId, threadId: null, processedAt: at, body, repeats: seq }],
+    })
   }
 
   /** Appends what a message says; previews it while it is being written. Answers a failed model request, if it tells of one. */
   async #record(message: SDKMessage, turnId: string): Promise<SessionError | null> {
     const { sessions, previews } = this.#context
     const at = sessions.clock.now()
-    const { events, keep, preview, modelError } = this.#translator.translate(message, turnId, at)
+    const taken = startedCommand(message)
+    if (taken !== null) {
+      await this.#noteTaken(taken)
+      return null
+    }
+    const { events, asks, keep, preview, modelError } = this.#translator.translate(message, turnId, at)
     const change: SessionChange = { sessionId: this.#id, at, epoch: this.#epoch, events }
+    if (asks.length > 0) change.newApprovals = this.#gate.rowsFor(asks, at)
     if (keep) change.messages = [{ turnId, body: JSON.stringify(message) }]
     if (kindOf(message) === 'system/api_retry') await this.#reschedule(message as never, turnId, change)
     else if (this.#rescheduled && (message.type === 'stream_event' || message.type === 'assistant') && !modelError) {
@@ -328,6 +438,7 @@ class SessionRun {
       const shown = previews.get(this.#id)
       if (shown && events.some((event) => event.id === shown.eventId)) previews.clear(this.#id)
       await this.#commit(change)
+      this.#gate.recorded(asks)
     }
     if (preview?.type === 'start')
       previews.set(this.#id, { eventId: preview.eventId, type: preview.kind, afterSeq: this.#lastSeq, text: '' })
@@ -358,9 +469,9 @@ class SessionRun {
     this.#lastSeq = events.at(-1)?.seq ?? this.#lastSeq
   }
 
-  async #change(decide: (state: SessionState, at: number) => Decision | null) {
-    const changed = await changeSession(this.#context.sessions, this.#id, (state, at) => {
-      const decision = decide(state, at)
+  async #change(decide: (state: SessionState, at: number) => Decision | null | Promise<Decision | null>) {
+    const changed = await changeSession(this.#context.sessions, this.#id, async (state, at) => {
+      const decision = await decide(state, at)
       return decision && { ...decision, epoch: this.#epoch }
     })
     this.#lastSeq = changed.committed.events.at(-1)?.seq ?? this.#lastSeq
@@ -380,7 +491,50 @@ class SessionRun {
   }
 }
 
-/** Content of an input as the Messages API takes it. */
-function contentOf(event: EventRow): ContentBlock[] {
-  return (JSON.parse(event.body) as { content: ContentBlock[] }).content
+/** How a run left a turn. `cut`: its server ends; `parked`: a call of it waits for an answer, without a process. */
+type Ended =
+  | { type: 'ended' | 'cut'; outcome: TurnOutcome; last: SDKMessage | null }
+  | { type: 'parked'; part: TurnPart; last: SDKMessage }
+
+interface Opening {
+  /** It needs a process of its own. */
+  anew: boolean
+  /** The agent's name of the parked call that is made again. */
+  redrive: string | null
+  recover: boolean
+  /** What is sent first, as one message. */
+  message: EventRow[]
+  /** What is sent behind it, into the same turn. */
+  steers: EventRow[]
+  /** The turn was done before its server ended; this is what the agent said. */
+  finished: string | null
+}
+
+const finished = (text: string): TurnOutcome => ({
+  status: 'completed',
+  stopReason: { type: 'end_turn' },
+  error: null,
+  text,
+  structured: null,
+  usage: null,
+  modelRequests: 0,
+})
+
+/** Inputs as one message of the user. Its uuid is that of the first: the transcript keeps it, and the agent says when it took it. */
+function userMessage(events: EventRow[], priority: 'next' | 'later'): SDKUserMessage {
+  const content = events.flatMap((event) => (JSON.parse(event.body) as { content: ContentBlock[] }).content)
+  return {
+    type: 'user',
+    message: { role: 'user', content: content as never },
+    parent_tool_use_id: null,
+    uuid: idToUuid(events[0]!.id) as NonNullable<SDKUserMessage['uuid']>,
+    priority,
+  }
+}
+
+/** The uuid of a sent message that the agent says it has begun with; the SDK's types do not name this message. */
+function startedCommand(message: SDKMessage): string | null {
+  const { type, state, command_uuid } = message as { type: string; state?: string; command_uuid?: string }
+  if (type !== 'command_lifecycle') return null
+  return state === 'started' && command_uuid !== undefined ? command_uuid : ''
 }

@@ -1,6 +1,7 @@
 import type { SDKResultMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { SessionError } from '@troupe/protocol/event'
 import type { StopReason } from '@troupe/protocol/session'
+import type { TurnPart } from '../sessions/approval-state.ts'
 import type { TurnOutcome } from '../sessions/end-turn.ts'
 import { NO_USAGE, type UsageTotals } from '../store/store.ts'
 
@@ -29,6 +30,12 @@ export function usageSince(before: UsageTotals, now: UsageTotals): UsageTotals {
     cacheCreationTokens: delta('cacheCreationTokens'),
     costUsd: delta('costUsd'),
   }
+}
+
+/** What a turn used until a call of it was parked. */
+export function partOfResult(result: SDKResultMessage, before: UsageTotals, modelRequests: number): TurnPart {
+  const totals = sdkTotals(result)
+  return { usage: usageSince(before, totals), sdkTotals: totals, modelRequests }
 }
 
 /** How a turn ended by the SDK's word. `terminal_reason` is read before `subtype`, which calls an aborted turn a success. */

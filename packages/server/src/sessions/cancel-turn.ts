@@ -3,7 +3,8 @@ import type { TurnRow } from '../store/store.ts'
 import { changeSession, type Decision, requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import { endTurn, NEVER_STARTED } from './end-turn.ts'
-import { interruptDecision, newInterrupt } from './send-events.ts'
+import { interruptDecision, isInRun, newInterrupt } from './interrupt.ts'
+import { applyDecision, mergeDecisions } from './merge-decisions.ts'
 
 /** How long a caller that cancels is kept waiting for the end, in ms. The cancellation itself goes on. */
 const CANCEL_PATIENCE_MS = 15_000
@@ -40,29 +41,19 @@ export async function cancelTurn(
 export async function cancelSession(context: SessionContext, sessionId: string): Promise<void> {
   const interrupt = newInterrupt('now', null, null)
   const { before } = await changeSession(context, sessionId, (state, at) => {
-    const { openTurns } = state
-    if (openTurns.length === 0) return null
+    if (state.openTurns.length === 0) return null
     // Those that wait end first, so that the session is idle when the running one ends.
     let decision: Decision = {}
-    let rest = openTurns
-    let session = state.session
-    for (const turn of openTurns.filter((open) => open.status === 'queued')) {
-      const ended = endTurn({ session, openTurns: rest }, turn, NEVER_STARTED, at)
-      rest = rest.filter((open) => open.id !== turn.id)
-      session = { ...session, ...ended.session }
-      decision = {
-        session: { ...decision.session, ...ended.session },
-        turns: [...(decision.turns ?? []), ...(ended.turns ?? [])],
-        events: [...(decision.events ?? []), ...(ended.events ?? [])],
-      }
-    }
-    if (rest.length > 0) {
-      const stop = interruptDecision({ session, openTurns: rest }, interrupt, at)
-      // A turn that runs is still what the session is about.
-      const { lastTurnStatus: _, endedAt: __, stopReason: ___, ...patch } = { ...decision.session, ...stop.session }
-      decision = { ...decision, session: patch, events: [...(stop.events ?? []), ...(decision.events ?? [])] }
-    }
-    return decision
+    for (const turn of state.openTurns.filter((open) => open.status === 'queued'))
+      decision = mergeDecisions(decision, endTurn(applyDecision(state, decision), turn, NEVER_STARTED, at))
+    const rest = applyDecision(state, decision)
+    const [current] = rest.openTurns
+    if (!current) return decision
+    const stop = interruptDecision(rest, interrupt, at)
+    if (!isInRun(rest, current)) return mergeDecisions(decision, stop)
+    // A turn that runs is still what the session is about.
+    const { lastTurnStatus: _, endedAt: __, stopReason: ___, ...patch } = { ...decision.session, ...stop.session }
+    return { ...mergeDecisions(stop, decision), session: patch }
   })
   const running = before.openTurns.find((turn) => turn.status !== 'queued')
   if (before.openTurns.length === 0)

@@ -5,16 +5,12 @@ import {
   NoSuchSession,
   type SessionChange,
   type SessionRow,
-  type TurnRow,
+  type SessionState,
   VersionConflict,
 } from '../store/store.ts'
 import type { SessionContext } from './context.ts'
 
-export interface SessionState {
-  session: SessionRow
-  /** Turns that have not ended, in order. */
-  openTurns: TurnRow[]
-}
+export type { SessionState }
 
 /** What a decision wants to change; the session, its version and the time are added. */
 export type Decision = Omit<SessionChange, 'sessionId' | 'version' | 'at'>

@@ -26,4 +26,6 @@ export interface SessionSettings {
   bypassProblem: string | null
   /** Turns that may wait in one session. */
   maxQueuedTurns: number
+  /** Seconds that a call in a session of the origin API waits for an answer; 0 asks nobody. */
+  originApprovalSeconds: number
 }

@@ -1,10 +1,17 @@
-import type { SessionAgent } from '@troupe/protocol/agent'
+import type { PermissionRule, SessionAgent } from '@troupe/protocol/agent'
+import type { ApprovalPolicy } from '@troupe/protocol/approval'
 import { ApiError } from '@troupe/protocol/error'
 import { newId } from '@troupe/protocol/ids'
 import type { CreateSession } from '@troupe/protocol/session'
 import { rm } from 'node:fs/promises'
-import { DEFAULT_AGENT_ID, resolveAgent } from '../agents/resolve-agent.ts'
-import { ExternalIdTaken, NO_USAGE, type SessionOptions, type SessionRow } from '../store/store.ts'
+import { assertRules, DEFAULT_AGENT_ID, resolveAgent } from '../agents/resolve-agent.ts'
+import {
+  type ApprovalSettings,
+  ExternalIdTaken,
+  NO_USAGE,
+  type SessionOptions,
+  type SessionRow,
+} from '../store/store.ts'
 import { assertCanRun, assertEnv, assertWorkdir, makeWorkdir, promptText, sessionPaths } from './admission.ts'
 import { requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
@@ -28,6 +35,9 @@ export interface NewSession {
   metadata: Record<string, string>
   externalId: string | null
   source: 'native' | 'origin'
+  approvals: ApprovalSettings
+  recovery: 'auto' | 'resume' | 'fail'
+  rules: PermissionRule[]
 }
 
 /**
@@ -36,14 +46,13 @@ export interface NewSession {
  */
 export async function createFromRequest(context: SessionContext, body: CreateSession, idempotency: Idempotency | null) {
   refuseLater(body)
+  assertRules(body.permission_rules ?? [], '/permission_rules')
   if (body.external_id !== undefined) {
     const existing = await context.store.findByExternalId(body.external_id)
     if (existing) return { session: existing, converged: true }
   }
   const messages = (body.initial_events ?? []).map((event) => {
     if (event.type !== 'user.message') throw unsupported(`initial_events of type "${event.type}"`)
-    if ('delivery' in event && event.delivery !== undefined && event.delivery !== 'queue')
-      throw unsupported(`delivery "${String(event.delivery)}"`)
     return event as Extract<typeof event, { content: unknown }>
   })
   try {
@@ -59,6 +68,9 @@ export async function createFromRequest(context: SessionContext, body: CreateSes
         metadata: body.metadata ?? {},
         externalId: body.external_id ?? null,
         source: 'native',
+        approvals: approvalSettings(body.approvals ?? {}),
+        recovery: body.recovery ?? 'auto',
+        rules: body.permission_rules ?? [],
       },
       idempotency,
     )
@@ -71,6 +83,12 @@ export async function createFromRequest(context: SessionContext, body: CreateSes
     return { session: existing, converged: true }
   }
 }
+
+export const approvalSettings = (policy: ApprovalPolicy): ApprovalSettings => ({
+  holdSeconds: policy.hold_seconds ?? 0,
+  timeoutSeconds: policy.timeout_seconds ?? null,
+  onTimeout: policy.on_timeout ?? 'deny',
+})
 
 export function newInput(content: Input['content'], clientId: string | null): Input {
   return { id: newId('sevt'), content, text: promptText(content), clientId }
@@ -95,6 +113,9 @@ export async function createSession(
     maxTurns: request.maxTurns,
     ownWorkdir: named === null,
     source: request.source,
+    approvals: request.approvals,
+    recovery: request.recovery,
+    rules: request.rules,
     modelSource: settings.modelSource === 'demo' ? 'demo' : 'configured',
   }
   const row = emptySession(id, request, cwd, options, at)
@@ -106,7 +127,9 @@ export async function createSession(
     model_source: options.modelSource,
   })
   const work =
-    inputs.length === 0 ? null : queueTurn({ session: row, openTurns: [] }, inputs, at, settings.maxQueuedTurns)
+    inputs.length === 0
+      ? null
+      : queueTurn({ session: row, openTurns: [], approvals: [] }, inputs, at, settings.maxQueuedTurns)
   try {
     await log.createSession(row, {
       sessionId: id,
@@ -166,7 +189,7 @@ const unsupported = (what: string) =>
 function refuseLater(body: CreateSession): void {
   if (body.resources?.length) throw unsupported('resources')
   if (body.vault_ids?.length) throw unsupported('vault_ids')
-  for (const field of ['budget', 'output_schema', 'concurrency_key', 'approvals', 'retention'] as const)
+  for (const field of ['budget', 'output_schema', 'concurrency_key', 'retention'] as const)
     if (body[field] !== undefined && body[field] !== null) throw unsupported(field)
   if (body.priority) throw unsupported('priority')
   for (const field of ['turn_timeout_seconds', 'max_queue_seconds'] as const)

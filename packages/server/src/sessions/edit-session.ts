@@ -5,10 +5,11 @@ import type { z } from 'zod'
 import type { SessionRow, SessionPatch } from '../store/store.ts'
 import { NoSuchSession, VersionConflict } from '../store/store.ts'
 import { sessionPaths } from './admission.ts'
-import { changeSession, requireSession } from './change-session.ts'
+import { changeSession, type Decision, requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import type { Idempotency } from './create-session.ts'
-import { newEvent } from './end-turn.ts'
+import { endTurn, NEVER_STARTED, newEvent } from './end-turn.ts'
+import { applyDecision, mergeDecisions } from './merge-decisions.ts'
 import { TRANSITIONS } from './transitions.ts'
 
 /** Changes title and metadata. A change that changes nothing appends nothing. */
@@ -50,14 +51,19 @@ function mergeMetadata(
 
 /** Keeps the history and takes no more input. Archiving twice is one archiving. Throws `session_running`. */
 export async function archiveSession(context: SessionContext, sessionId: string): Promise<SessionRow> {
-  await changeSession(context, sessionId, ({ session }, at) => {
+  await changeSession(context, sessionId, (state, at) => {
+    const { session } = state
     const status = TRANSITIONS[session.status].archive
     if (status === null) throw running(session)
     if (session.archivedAt !== null) return null
-    return {
-      session: { status, archivedAt: at },
+    // A turn that waits for an answer, and those behind it, end with the session.
+    let ended: Decision = {}
+    for (const turn of state.openTurns.toReversed())
+      ended = mergeDecisions(ended, endTurn(applyDecision(state, ended), turn, NEVER_STARTED, at))
+    return mergeDecisions(ended, {
+      session: { status, archivedAt: at, queuedAt: null },
       events: [newEvent('session.status_terminated', null, at, { reason: 'archived' })],
-    }
+    })
   })
   return requireSession(context, sessionId)
 }

@@ -45,29 +45,50 @@ export function addUsage(a: UsageTotals, b: UsageTotals | null): UsageTotals {
   }
 }
 
+/** Milliseconds that a turn has been worked on since it was last taken up. */
+export const activeSince = (turn: Pick<TurnRow, 'runningSince'>, until: number): number =>
+  turn.runningSince === null ? 0 : Math.max(0, until - turn.runningSince)
+
+/** Closes what a turn had asked and nobody needs to answer any more. */
+function closeApprovals(
+  state: SessionState,
+  turn: TurnRow,
+  at: number,
+): Required<Pick<Decision, 'approvals' | 'events'>> {
+  const open = state.approvals.filter((row) => row.turnId === turn.id)
+  return {
+    approvals: open.map((row) => ({ id: row.id, patch: { status: 'cancelled', held: false } })),
+    events: open
+      .filter((row) => row.status === 'pending')
+      .map((row) => newEvent('session.approval_closed', turn.id, at, { tool_use_id: row.id, reason: 'turn_ended' })),
+  }
+}
+
 /**
  * The change that ends a turn, and, when it was the last one open, the session's work: `turn.*`, then `session.error`
  * where there was one, then `session.usage` immediately before `session.status_idle`.
  */
-export function endTurn(
-  { session, openTurns }: SessionState,
-  turn: TurnRow,
-  outcome: TurnOutcome,
-  at: number,
-): Decision {
+export function endTurn(state: SessionState, turn: TurnRow, outcome: TurnOutcome, at: number): Decision {
+  const { session, openTurns } = state
   const isLast = openTurns.every((open) => open.id === turn.id)
   const usage = addUsage(session.usage, outcome.usage)
-  const turnMs = turn.startedAt === null ? 0 : Math.max(0, (outcome.activeUntil ?? at) - turn.startedAt)
-  const activeMs = session.activeMs + turnMs
-  const events: NewEvent[] = []
+  // What came before a wait for an answer is already in both sums.
+  const lately = activeSince(turn, outcome.activeUntil ?? at)
+  const turnMs = turn.activeMs + lately
+  const activeMs = session.activeMs + lately
+  const turnUsage = turn.usage === null ? outcome.usage : addUsage(turn.usage, outcome.usage)
+  const modelRequests =
+    turn.modelRequests === null ? outcome.modelRequests : turn.modelRequests + (outcome.modelRequests ?? 0)
+  const closed = closeApprovals(state, turn, at)
+  const events: NewEvent[] = [...closed.events]
   if (outcome.error) events.push(newEvent('session.error', turn.id, at, { error: outcome.error }))
   events.push(
     newEvent(`turn.${outcome.status}`, turn.id, at, {
       stop_reason: outcome.stopReason,
       error: outcome.error,
       output: { text: outcome.text, structured: outcome.structured ?? null },
-      usage: outcome.usage && usageToWire(outcome.usage, turnMs),
-      model_requests: outcome.modelRequests,
+      usage: turnUsage && usageToWire(turnUsage, turnMs),
+      model_requests: modelRequests,
     }),
   )
   const patch: SessionPatch = {
@@ -98,9 +119,16 @@ export function endTurn(
       newEvent('session.status_idle', turn.id, at, { stop_reason: outcome.stopReason, stop_details: null }),
     )
   }
-  const { status, stopReason, error, usage: turnUsage, modelRequests } = outcome
+  if (!isLast && session.status === 'idle') {
+    // It had waited for an answer; those behind it go on.
+    patch.status = TRANSITIONS.idle.send ?? 'running'
+    patch.queuedAt = at
+    events.push(newEvent('session.status_running', turn.id, at), newEvent('session.queued', turn.id, at))
+  }
+  const { status, stopReason, error } = outcome
   return {
     session: patch,
+    ...(closed.approvals.length > 0 && { approvals: closed.approvals }),
     turns: [
       {
         id: turn.id,
@@ -111,6 +139,9 @@ export function endTurn(
           usage: turnUsage,
           modelRequests,
           endedAt: at,
+          activeMs: turnMs,
+          runningSince: null,
+          resume: null,
           output: outcome.text === null ? null : { text: outcome.text, structured: outcome.structured ?? null },
         },
       },

@@ -7,6 +7,7 @@ import { assertCanRun, assertEnv, assertWorkdir } from './admission.ts'
 import { changeSession, requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import { createSession, type Idempotency, newInput } from './create-session.ts'
+import { originStatus } from './origin-view.ts'
 import { queueTurn } from './queue-turn.ts'
 
 /** The origin API's request, checked. Undefined: not sent. */
@@ -48,6 +49,9 @@ export async function execute(
       metadata: {},
       externalId: null,
       source: 'origin',
+      approvals: { holdSeconds: 0, timeoutSeconds: context.settings.originApprovalSeconds, onTimeout: 'deny' },
+      recovery: 'auto',
+      rules: [],
     },
     idempotency,
   )
@@ -69,7 +73,7 @@ async function resume(
   const input = newInput([{ type: 'text', text: request.prompt }], null)
   await changeSession(context, id, (state, at) => {
     const { session } = state
-    if (session.status === 'running' || session.status === 'rescheduling')
+    if (originStatus(session) === 'running' || session.status === 'running' || session.status === 'rescheduling')
       throw new OriginRefusal(`Session ${given} is currently running`)
     if (session.messageCount === 0)
       throw new OriginRefusal(`Session ${given} has no recorded Claude session ID. Cannot resume.`)

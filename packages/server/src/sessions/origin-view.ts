@@ -17,6 +17,8 @@ export function originStatus(session: SessionRow): OriginStatus {
       return 'error'
     case 'cancelled':
       return 'cancelled'
+    case 'waiting':
+      return 'running'
     default:
       return 'pending'
   }

@@ -1,6 +1,7 @@
 import { ApiError } from '@troupe/protocol/error'
 import type { ContentBlock } from '@troupe/protocol/event'
 import { newId } from '@troupe/protocol/ids'
+import type { Delivery } from '@troupe/protocol/input'
 import type { SessionStatus } from '@troupe/protocol/session'
 import type { NewEvent, SessionPatch, SessionRow, TurnRow } from '../store/store.ts'
 import type { SessionState } from './change-session.ts'
@@ -12,6 +13,8 @@ export interface Input {
   content: ContentBlock[]
   text: string
   clientId: string | null
+  /** Absent: `queue`. */
+  delivery?: Delivery
 }
 
 /** Where the origin API joins a resumed prompt to what came before. */
@@ -25,7 +28,11 @@ export const inputEvent = (input: Input, turnId: string): NewEvent => ({
   turnId,
   threadId: null,
   processedAt: null,
-  body: { content: input.content, ...(input.clientId !== null && { client_id: input.clientId }) },
+  body: {
+    content: input.content,
+    ...(input.clientId !== null && { client_id: input.clientId }),
+    ...(input.delivery !== undefined && input.delivery !== 'queue' && { delivery: input.delivery }),
+  },
 })
 
 /** The status that input leads to. Throws `session_terminated`. */
@@ -38,7 +45,8 @@ export function assertTakesInput({ id, status }: Pick<SessionRow, 'id' | 'status
 
 /**
  * Puts inputs that came together as one turn at the end of the session's queue, and gives an idle session work:
- * `user.message`…, `session.status_running` where the status changes, `session.queued`.
+ * `user.message`…, `session.status_running` where the status changes, `session.queued`. `first` puts it before the
+ * others that wait. Behind a turn that waits for an answer it waits too, and the session stays idle.
  * Throws `session_terminated` and `queue_full`.
  */
 export function queueTurn(
@@ -46,6 +54,7 @@ export function queueTurn(
   inputs: Input[],
   at: number,
   maxQueuedTurns: number,
+  first = false,
 ): { session: SessionPatch; newTurns: TurnRow[]; events: NewEvent[] } {
   const status = assertTakesInput(session)
   const waiting = openTurns.filter((turn) => turn.status === 'queued').length
@@ -71,19 +80,25 @@ export function queueTurn(
     createdAt: at,
     startedAt: null,
     endedAt: null,
+    position: first ? firstPosition(openTurns) : nextPosition(openTurns, session.turnCount + 1),
+    activeMs: 0,
+    runningSince: null,
+    resume: null,
+    recoveries: [],
   }
+  const wakes = session.status === 'idle' && openTurns.length === 0
   const events = inputs.map((input) => inputEvent(input, turn.id))
-  if (session.status === 'idle') events.push(newEvent('session.status_running', turn.id, at))
+  if (wakes) events.push(newEvent('session.status_running', turn.id, at))
   events.push(newEvent('session.queued', turn.id, at))
   const text = inputs.map((input) => input.text).join('\n')
   const prompt = session.prompt === '' ? text : session.prompt + RESUME_MARK + text
   return {
     session: {
-      status,
+      status: wakes ? status : session.status,
       turnCount: turn.number,
       prompt: prompt.length > MAX_PROMPT_CHARS ? prompt.slice(-MAX_PROMPT_CHARS) : prompt,
       // An idle session has left the queue of sessions; one that runs takes its next turn by itself.
-      ...(session.status === 'idle' && {
+      ...(wakes && {
         queuedAt: at,
         lastTurnStatus: 'queued' as const,
         lastError: null,
@@ -95,3 +110,11 @@ export function queueTurn(
     events,
   }
 }
+
+const waitingPositions = (openTurns: TurnRow[]): number[] =>
+  openTurns.filter((turn) => turn.status === 'queued').map((turn) => turn.position)
+
+export const firstPosition = (openTurns: TurnRow[]): number => Math.min(0, ...waitingPositions(openTurns)) - 1
+
+const nextPosition = (openTurns: TurnRow[], number: number): number =>
+  Math.max(number, ...waitingPositions(openTurns).map((position) => position + 1))

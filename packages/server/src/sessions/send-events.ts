@@ -1,23 +1,28 @@
 import { createHash } from 'node:crypto'
+import type { UserCustomToolResult, UserToolConfirmation } from '@troupe/protocol/approval'
 import { ApiError } from '@troupe/protocol/error'
 import { type InputEvent, UserInterrupt, UserMessage } from '@troupe/protocol/event'
 import { newId, uuidToId } from '@troupe/protocol/ids'
+import type { Delivery } from '@troupe/protocol/input'
 import type { z } from 'zod'
-import type { EventRow, NewEvent } from '../store/store.ts'
+import type { EventRow } from '../store/store.ts'
 import { assertCanRun } from './admission.ts'
-import { changeSession, type Decision, requireSession, type SessionState } from './change-session.ts'
+import { changeSession, type Decision, requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import type { Idempotency } from './create-session.ts'
-import { endTurn, NEVER_STARTED } from './end-turn.ts'
+import { type Answer, answerDecision, answerOf, resultAnswer } from './decide-approval.ts'
+import { deliver } from './deliver.ts'
+import { interruptDecision, newInterrupt, type QueuedInterrupt } from './interrupt.ts'
+import { applyDecision, mergeDecisions } from './merge-decisions.ts'
 import { promptText } from './admission.ts'
-import { assertTakesInput, type Input, queueTurn } from './queue-turn.ts'
+import { assertTakesInput, type Input } from './queue-turn.ts'
 
 type Interrupt = z.infer<typeof UserInterrupt>
 
 /**
- * Appends a caller's events to a session's inbox, in one transaction. The messages of one call are one turn; an
- * interrupt jumps the queue. A message whose `client_id` the session already has is not taken again. Answers the
- * events in the order they were sent. Throws `ApiError`s; then nothing was taken.
+ * Appends a caller's events to a session's inbox, in one transaction. The messages of one call are one turn, delivered
+ * as the first of them says; an interrupt jumps the queue; an answer lets its turn go on. A message whose `client_id`
+ * the session already has is not taken again. Answers the events in the order they were sent. Throws `ApiError`s; then nothing was taken.
  */
 export async function sendEvents(
   context: SessionContext,
@@ -27,30 +32,44 @@ export async function sendEvents(
 ): Promise<EventRow[]> {
   const session = await requireSession(context, sessionId)
   const sent = events.map((event) => parseInput(sessionId, event))
+  const delivery = deliveryOf(sent)
   if (sent.some((entry) => 'text' in entry)) assertCanRun(context.settings, session.agent.permission_mode)
-  const ids = JSON.stringify({ event_ids: sent.map((entry) => entry.id) })
+  const ids = JSON.stringify({ event_ids: sent.map(idOf) })
   await changeSession(context, sessionId, async (state, at) => {
     const inputs = await newInputs(context, sessionId, sent)
-    const interrupts = sent.filter((entry): entry is QueuedInterrupt => 'mode' in entry)
-    if (inputs.length === 0 && interrupts.length === 0) return null
-    assertTakesInput(state.session)
-    const decision = interrupts.reduce((so, entry) => merge(so, interruptDecision(apply(state, so), entry, at)), EMPTY)
-    const queued =
-      inputs.length > 0 ? queueTurn(apply(state, decision), inputs, at, context.settings.maxQueuedTurns) : EMPTY
-    return {
-      ...merge(decision, queued),
-      ...(idempotency && { effect: { ...idempotency, result: ids } }),
+    let decision: Decision = {}
+    const add = (next: Decision) => (decision = mergeDecisions(decision, next))
+    for (const entry of sent)
+      if ('mode' in entry) add(interruptDecision(applyDecision(state, decision), entry, at))
+      else if ('approvalId' in entry) {
+        const known = await context.store.readApproval(entry.approvalId)
+        add(answerDecision(applyDecision(state, decision), entry, known, at))
+      }
+    if (inputs.length > 0) {
+      assertTakesInput(state.session)
+      add(deliver(applyDecision(state, decision), inputs, delivery, at, context.settings.maxQueuedTurns))
     }
+    if (Object.keys(decision).length === 0) return null
+    if (inputs.length === 0) assertTakesInput(state.session)
+    return { ...decision, ...(idempotency && { effect: { ...idempotency, result: ids } }) }
   })
-  return Promise.all(sent.map(async (entry) => (await context.store.readEvent(sessionId, entry.id))!))
+  return Promise.all(sent.map(async (entry) => (await context.store.readEvent(sessionId, idOf(entry)))!))
+}
+
+type Sent = Input | QueuedInterrupt | Answer
+
+const idOf = (entry: Sent): string => ('eventId' in entry ? entry.eventId : entry.id)
+
+/** How the messages of one call are delivered: all alike. */
+function deliveryOf(sent: Sent[]): Delivery {
+  const said = new Set(sent.flatMap((entry) => ('text' in entry ? [entry.delivery ?? 'queue'] : [])))
+  if (said.size > 1)
+    throw new ApiError('validation_failed', `One call has one delivery; this one has ${[...said].join(' and ')}.`)
+  return [...said][0] ?? 'queue'
 }
 
 /** The messages that the session does not have yet: a `client_id` counts once, in the log and within one call. */
-async function newInputs(
-  context: SessionContext,
-  sessionId: string,
-  sent: (Input | QueuedInterrupt)[],
-): Promise<Input[]> {
+async function newInputs(context: SessionContext, sessionId: string, sent: Sent[]): Promise<Input[]> {
   const inputs = new Map<string, Input>()
   for (const entry of sent) {
     if (!('text' in entry) || inputs.has(entry.id)) continue
@@ -60,30 +79,23 @@ async function newInputs(
   return [...inputs.values()]
 }
 
-export interface QueuedInterrupt {
-  id: string
-  mode: 'graceful' | 'now'
-  graceMs: number | null
-  /** The turn it is meant for; null means the one that runs. */
-  turnId: string | null
-}
-
-function parseInput(sessionId: string, event: InputEvent): Input | QueuedInterrupt {
+function parseInput(sessionId: string, event: InputEvent): Sent {
   if (event.type === 'user.message') {
     const message = event as z.infer<typeof UserMessage>
-    if (message.delivery !== undefined && message.delivery !== 'queue')
-      throw new ApiError(
-        'unsupported_feature',
-        `delivery "${message.delivery}" is not supported yet; input during a run is queued.`,
-      )
     const clientId = message.client_id ?? null
     return {
       id: clientId === null ? newId('sevt') : idOfClient(sessionId, clientId),
       content: message.content,
       text: promptText(message.content),
       clientId,
+      ...(message.delivery && { delivery: message.delivery }),
     }
   }
+  if (event.type === 'user.tool_confirmation') {
+    const { tool_use_id, ...given } = event as z.infer<typeof UserToolConfirmation>
+    return answerOf('user.tool_confirmation', tool_use_id, given)
+  }
+  if (event.type === 'user.custom_tool_result') return resultAnswer(event as z.infer<typeof UserCustomToolResult>)
   if (event.type === 'user.interrupt') {
     const interrupt = event as Interrupt
     if (interrupt.session_thread_id)
@@ -96,59 +108,8 @@ function parseInput(sessionId: string, event: InputEvent): Input | QueuedInterru
   throw new ApiError('unsupported_feature', `Events of type "${event.type}" are not supported yet.`)
 }
 
-export function newInterrupt(mode: 'graceful' | 'now', graceMs: number | null, turnId: string | null): QueuedInterrupt {
-  return { id: newId('sevt'), mode, graceMs, turnId }
-}
-
 /** The id of the event a `client_id` stands for: the same one each time, so that the log itself tells a repetition. */
 export function idOfClient(sessionId: string, clientId: string): string {
   const hash = createHash('sha256').update(`${sessionId}\0${clientId}`).digest('hex')
   return uuidToId('sevt', `${hash.slice(0, 12)}8${hash.slice(13, 32)}`)
-}
-
-/**
- * What an interrupt does: to a turn that runs, it is put into the inbox for the runner; a turn that still waits ends
- * at once; with nothing to stop, it is noted as taken.
- */
-export function interruptDecision(
-  { session, openTurns }: SessionState,
-  interrupt: QueuedInterrupt,
-  at: number,
-): Decision {
-  const target =
-    interrupt.turnId === null
-      ? (openTurns.find((turn) => turn.status !== 'queued') ?? openTurns[0])
-      : openTurns.find((turn) => turn.id === interrupt.turnId)
-  const runs = target !== undefined && target.status !== 'queued'
-  const event: NewEvent = {
-    id: interrupt.id,
-    type: 'user.interrupt',
-    turnId: target?.id ?? null,
-    threadId: null,
-    processedAt: runs ? null : at,
-    body: { mode: interrupt.mode, ...(interrupt.graceMs !== null && { grace_ms: interrupt.graceMs }) },
-  }
-  if (!target || runs) return { session: {}, events: [event] }
-  const ended = endTurn({ session, openTurns }, target, NEVER_STARTED, at)
-  return { ...ended, events: [event, ...(ended.events ?? [])] }
-}
-
-const EMPTY: Decision = {}
-
-function merge(first: Decision, second: Decision): Decision {
-  return {
-    session: { ...first.session, ...second.session },
-    newTurns: [...(first.newTurns ?? []), ...(second.newTurns ?? [])],
-    turns: [...(first.turns ?? []), ...(second.turns ?? [])],
-    events: [...(first.events ?? []), ...(second.events ?? [])],
-  }
-}
-
-/** The state as it will be after a decision, for the next decision of the same transaction. */
-function apply({ session, openTurns }: SessionState, decision: Decision): SessionState {
-  const ended = new Set((decision.turns ?? []).map((turn) => turn.id))
-  return {
-    session: { ...session, ...decision.session },
-    openTurns: [...openTurns.filter((turn) => !ended.has(turn.id)), ...(decision.newTurns ?? [])],
-  }
 }

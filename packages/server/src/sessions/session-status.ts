@@ -1,8 +1,10 @@
+import type { Approval, ApprovalPolicy, RequiredAction } from '@troupe/protocol/approval'
 import { idToUuid } from '@troupe/protocol/ids'
 import type { Session } from '@troupe/protocol/session'
 import type { Turn, Usage } from '@troupe/protocol/turn'
 import { iso, isoOr } from '../log/wire.ts'
-import type { SessionRow, Store, TurnRow, UsageTotals } from '../store/store.ts'
+import type { ApprovalRow } from '../store/approvals.ts'
+import type { ApprovalSettings, SessionRow, Store, TurnRow, UsageTotals } from '../store/store.ts'
 
 /** Usage as the wire writes it. Whole cents are rounded up, so that a cost is never shown as nothing. */
 export function usageToWire(usage: UsageTotals, activeMs: number): Usage {
@@ -33,7 +35,8 @@ export async function sessionToWire(store: Store, session: SessionRow, now: numb
           reason: 'waiting_for_slot',
         }
   const active =
-    session.activeMs + (session.currentTurnId && session.startedAt ? Math.max(0, now - session.startedAt) : 0)
+    session.activeMs +
+    (session.currentTurnId && session.startedAt && session.status !== 'idle' ? Math.max(0, now - session.startedAt) : 0)
   return {
     type: 'session',
     id: session.id,
@@ -48,7 +51,10 @@ export async function sessionToWire(store: Store, session: SessionRow, now: numb
     cwd: session.cwd,
     model_source: session.options.modelSource,
     stop_reason: session.status === 'idle' || session.status === 'terminated' ? session.stopReason : null,
-    required_actions: [],
+    required_actions: (await openApprovals(store, session)).map(requiredAction),
+    approvals: approvalsToWire(session.options.approvals),
+    recovery: session.options.recovery ?? 'auto',
+    permission_rules: session.options.rules ?? [],
     last_error: session.lastError,
     result: session.result && { ...session.result, structured: session.result.structured ?? null },
     queue,
@@ -70,8 +76,57 @@ export async function sessionToWire(store: Store, session: SessionRow, now: numb
   }
 }
 
+/** What a session waits for; costs a read only where it may wait for something. */
+async function openApprovals(store: Store, session: SessionRow): Promise<ApprovalRow[]> {
+  if (session.lastTurnStatus !== 'waiting' && session.lastTurnStatus !== 'in_progress') return []
+  const state = await store.readSessionState(session.id)
+  return (state?.approvals ?? []).filter((row) => row.status === 'pending')
+}
+
+const requiredAction = (row: ApprovalRow): RequiredAction => ({
+  type: row.kind,
+  event_id: row.id,
+  session_thread_id: row.threadId,
+  tool_name: row.toolName,
+  input: row.input,
+  expires_at: isoOr(row.expiresAt),
+})
+
+/** The settings of sessions that were made without any. */
+export const NO_APPROVAL_SETTINGS: ApprovalSettings = { holdSeconds: 0, timeoutSeconds: null, onTimeout: 'deny' }
+
+function approvalsToWire(settings: ApprovalSettings = NO_APPROVAL_SETTINGS): ApprovalPolicy {
+  return {
+    hold_seconds: settings.holdSeconds,
+    timeout_seconds: settings.timeoutSeconds,
+    on_timeout: settings.onTimeout,
+  }
+}
+
+export function approvalToWire(row: ApprovalRow, title: string | null): Approval {
+  return {
+    type: 'approval',
+    id: row.id,
+    kind: row.kind,
+    session_id: row.sessionId,
+    session_title: title,
+    turn_id: row.turnId,
+    session_thread_id: row.threadId,
+    tool_name: row.toolName,
+    input: row.input,
+    reason: row.reason,
+    remember_rule: row.rule,
+    held: row.held,
+    status: row.status,
+    created_at: iso(row.createdAt),
+    expires_at: isoOr(row.expiresAt),
+    decided_at: isoOr(row.decidedAt),
+    actor: row.actor,
+    decision: row.decision,
+  }
+}
+
 export function turnToWire(turn: TurnRow): Turn {
-  const activeMs = turn.startedAt === null || turn.endedAt === null ? 0 : turn.endedAt - turn.startedAt
   return {
     type: 'turn',
     id: turn.id,
@@ -82,7 +137,7 @@ export function turnToWire(turn: TurnRow): Turn {
     output: turn.output && { ...turn.output, structured: turn.output.structured ?? null },
     stop_reason: turn.stopReason,
     error: turn.error,
-    usage: turn.usage && usageToWire(turn.usage, activeMs),
+    usage: turn.usage && usageToWire(turn.usage, turn.activeMs),
     model_requests: turn.modelRequests,
     created_at: iso(turn.createdAt),
     started_at: isoOr(turn.startedAt),

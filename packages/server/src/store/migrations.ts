@@ -122,4 +122,54 @@ export const MIGRATIONS: readonly string[] = [
   );
   create index idempotency_age on idempotency (created_at);
   `,
+  `
+  create table approvals (
+    id text primary key,
+    session_id text not null,
+    turn_id text not null,
+    thread_id text,
+    kind text not null,
+    tool_name text not null,
+    input text not null,
+    sdk_tool_use_id text not null,
+    reason text not null,
+    rule text,
+    status text not null,
+    open integer not null,
+    held integer not null,
+    held_until integer,
+    decision text,
+    actor text,
+    verdict_event_id text,
+    created_at integer not null,
+    expires_at integer,
+    on_timeout text not null,
+    decided_at integer,
+    consumed_at integer
+  );
+  create index approvals_session on approvals (session_id, created_at, id);
+  create index approvals_status on approvals (status, created_at, id);
+  create index approvals_newest on approvals (created_at, id);
+  create index approvals_open on approvals (session_id) where open = 1;
+  create index approvals_due on approvals (expires_at) where status = 'pending' and expires_at is not null;
+
+  create table grants (
+    id text primary key,
+    session_id text,
+    agent_id text not null,
+    rule text not null,
+    actor text,
+    created_at integer not null
+  );
+  create index grants_agent on grants (agent_id) where session_id is null;
+  create index grants_session on grants (session_id) where session_id is not null;
+
+  alter table turns add column position real not null default 0;
+  update turns set position = number;
+  alter table turns add column active_ms integer not null default 0;
+  alter table turns add column running_since integer;
+  update turns set running_since = started_at where status = 'in_progress';
+  alter table turns add column resume text;
+  alter table turns add column recoveries text not null default '[]';
+  `,
 ]

@@ -111,6 +111,11 @@ export function turnFromRow(row: TurnsTable): TurnRow {
     createdAt: row.created_at,
     startedAt: row.started_at,
     endedAt: row.ended_at,
+    position: row.position,
+    activeMs: row.active_ms,
+    runningSince: row.running_since,
+    resume: row.resume as TurnRow['resume'],
+    recoveries: parse(row.recoveries),
   }
 }
 
@@ -129,6 +134,11 @@ export function turnToRow(turn: TurnRow): TurnsTable {
     created_at: turn.createdAt,
     started_at: turn.startedAt,
     ended_at: turn.endedAt,
+    position: turn.position,
+    active_ms: turn.activeMs,
+    running_since: turn.runningSince,
+    resume: turn.resume,
+    recoveries: json(turn.recoveries),
   }
 }
 
@@ -143,6 +153,11 @@ export function turnPatchToColumns(patch: TurnPatch): Partial<TurnsTable> {
   if (patch.modelRequests !== undefined) columns.model_requests = patch.modelRequests
   if (patch.startedAt !== undefined) columns.started_at = patch.startedAt
   if (patch.endedAt !== undefined) columns.ended_at = patch.endedAt
+  if (patch.position !== undefined) columns.position = patch.position
+  if (patch.activeMs !== undefined) columns.active_ms = patch.activeMs
+  if (patch.runningSince !== undefined) columns.running_since = patch.runningSince
+  if (patch.resume !== undefined) columns.resume = patch.resume
+  if (patch.recoveries !== undefined) columns.recoveries = json(patch.recoveries)
   return columns
 }
 

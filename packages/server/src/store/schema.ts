@@ -1,9 +1,13 @@
+import type { ApprovalsTable, GrantsTable } from './approvals.ts'
+
 /** The tables, as Kysely sees them. Ids and JSON are text, times are integer milliseconds, so both dialects agree. */
 export interface Tables {
   sessions: SessionsTable
   turns: TurnsTable
   events: EventsTable
   messages: MessagesTable
+  approvals: ApprovalsTable
+  grants: GrantsTable
   transcript: TranscriptTable
   tombstones: { id: string; deleted_at: number }
   outbox: { n: number | null; session_id: string; seq: number; type: string; created_at: number }
@@ -60,6 +64,11 @@ export interface TurnsTable {
   created_at: number
   started_at: number | null
   ended_at: number | null
+  position: number
+  active_ms: number
+  running_since: number | null
+  resume: string | null
+  recoveries: string
 }
 
 export interface EventsTable {

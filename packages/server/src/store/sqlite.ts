@@ -8,6 +8,15 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
+import {
+  type ApprovalFilter,
+  approvalFromRow,
+  type ApprovalRow,
+  approvalToRow,
+  type ApprovalsTable,
+  grantFromRow,
+  type GrantsTable,
+} from './approvals.ts'
 import { GroupCommit } from './group-commit.ts'
 import { MIGRATIONS } from './migrations.ts'
 import {
@@ -118,7 +127,12 @@ export class SqliteStore implements Store {
 
   #apply(change: SessionChange): Committed {
     const { sessionId } = change
-    const decides = change.session !== undefined || change.newTurns !== undefined || change.turns !== undefined
+    const decides =
+      change.session !== undefined ||
+      change.newTurns !== undefined ||
+      change.turns !== undefined ||
+      change.newApprovals !== undefined ||
+      change.approvals !== undefined
     const numbers = this.#number(change, decides)
     if (change.session) {
       const columns = patchToColumns(change.session)
@@ -133,10 +147,25 @@ export class SqliteStore implements Store {
     for (const turn of change.newTurns ?? []) this.#run(sql.insertInto('turns').values(turnToRow(turn)))
     for (const { id, patch } of change.turns ?? [])
       this.#run(sql.updateTable('turns').set(turnPatchToColumns(patch)).where('id', '=', id))
+    this.#writeApprovals(change)
     const events = this.#insertEvents(change, numbers.firstSeq)
     this.#insertMessages(change, numbers.firstMessage)
     if (change.effect) this.#noteEffect(change.effect)
     return { events }
+  }
+
+  #writeApprovals(change: SessionChange): void {
+    for (const row of change.newApprovals ?? []) this.#run(sql.insertInto('approvals').values(approvalToRow(row)))
+    for (const { id, patch } of change.approvals ?? []) {
+      const row = this.#statement('select * from approvals where id = ? and session_id = ?').get(id, change.sessionId)
+      if (!row) continue
+      const { id: _, ...columns } = approvalToRow({ ...approvalFromRow(row as ApprovalsTable), ...patch })
+      this.#run(sql.updateTable('approvals').set(columns).where('id', '=', id))
+    }
+    for (const grant of change.grants ?? [])
+      this.#statement(
+        'insert into grants (id, session_id, agent_id, rule, actor, created_at) values (?, ?, ?, ?, ?, ?)',
+      ).run(grant.id, grant.sessionId, grant.agentId, grant.rule, grant.actor, grant.createdAt)
   }
 
   #noteEffect({ principal, key, result }: NonNullable<SessionChange['effect']>): void {
@@ -220,7 +249,7 @@ export class SqliteStore implements Store {
   deleteSession(id: string, at: number, version?: number, effect?: SessionChange['effect']): Promise<void> {
     return this.#writer.write(() => {
       this.#number({ sessionId: id, at, ...(version !== undefined && { version }) }, true)
-      for (const table of ['turns', 'events', 'messages', 'transcript', 'outbox'] as const)
+      for (const table of ['turns', 'events', 'messages', 'transcript', 'outbox', 'approvals', 'grants'] as const)
         this.#statement(`delete from ${table} where session_id = ?`).run(id)
       this.#statement('delete from sessions where id = ?').run(id)
       this.#statement('insert or replace into tombstones (id, deleted_at) values (?, ?)').run(id, at)
@@ -241,9 +270,17 @@ export class SqliteStore implements Store {
     const session = await this.readSession(id)
     if (!session) return null
     const rows = this.#statement(
-      `select * from turns where session_id = ? and status in ('queued', 'in_progress', 'waiting') order by number`,
+      `select * from turns where session_id = ? and status in ('queued', 'in_progress', 'waiting')
+       order by status = 'queued' and resume is null, position, number`,
     ).all(id) as TurnsTable[]
-    return { session, openTurns: rows.map(turnFromRow) }
+    const approvals = this.#statement(
+      'select * from approvals where session_id = ? and open = 1 order by created_at, id',
+    )
+    return {
+      session,
+      openTurns: rows.map(turnFromRow),
+      approvals: (approvals.all(id) as ApprovalsTable[]).map(approvalFromRow),
+    }
   }
 
   async findByExternalId(externalId: string): Promise<SessionRow | null> {
@@ -286,6 +323,14 @@ export class SqliteStore implements Store {
         .select('id')
         .where('status', 'in', statuses)
         .where(column, '<', before)
+        // What waits for an answer is not old, however long it has waited.
+        .where(({ not, exists, selectFrom }) =>
+          not(
+            exists(
+              selectFrom('approvals').select('id').whereRef('session_id', '=', 'sessions.id').where('open', '=', 1),
+            ),
+          ),
+        )
         .orderBy('created_at')
         .limit(limit),
     ).map((row) => row.id)
@@ -347,6 +392,65 @@ export class SqliteStore implements Store {
       'select n, turn_id as turnId, created_at as createdAt, body from messages where session_id = ? and n > ? order by n limit ?',
     )
     return rows.all(sessionId, after, limit) as MessageRow[]
+  }
+
+  async readApproval(id: string): Promise<ApprovalRow | null> {
+    const row = this.#statement('select * from approvals where id = ?').get(id)
+    return row ? approvalFromRow(row as ApprovalsTable) : null
+  }
+
+  async findApproval(sessionId: string, sdkToolUseId: string): Promise<ApprovalRow | null> {
+    const row = this.#statement(
+      'select * from approvals where session_id = ? and sdk_tool_use_id = ? order by created_at desc limit 1',
+    ).get(sessionId, sdkToolUseId)
+    return row ? approvalFromRow(row as ApprovalsTable) : null
+  }
+
+  async listApprovals(
+    filter: ApprovalFilter,
+    order: 'asc' | 'desc',
+    limit: number,
+    after: { at: number; id: string } | null,
+  ) {
+    let query = sql.selectFrom('approvals').selectAll()
+    if (filter.status !== null) query = query.where('status', '=', filter.status)
+    if (filter.sessionId !== null) query = query.where('session_id', '=', filter.sessionId)
+    if (after)
+      query = query.where(({ eb, refTuple, tuple }) =>
+        eb(refTuple('created_at', 'id'), order === 'asc' ? '>' : '<', tuple(after.at, after.id)),
+      )
+    const rows = this.#all<ApprovalsTable>(
+      query
+        .orderBy('created_at', order)
+        .orderBy('id', order)
+        .limit(limit + 1),
+    )
+    return { rows: rows.slice(0, limit).map(approvalFromRow), more: rows.length > limit }
+  }
+
+  async findOverdue(at: number, limit: number): Promise<ApprovalRow[]> {
+    const rows = this.#statement(
+      `select * from approvals where status = 'pending' and expires_at is not null and expires_at <= ?
+       order by expires_at limit ?`,
+    )
+    return (rows.all(at, limit) as ApprovalsTable[]).map(approvalFromRow)
+  }
+
+  async listGrants(agentId: string | null, sessionId: string | null) {
+    const rows = this.#statement(
+      `select * from grants where session_id = ? or (session_id is null and (? is null or agent_id = ?))
+       order by created_at, id limit 10000`,
+    )
+    return (rows.all(sessionId, agentId, agentId) as GrantsTable[]).map(grantFromRow)
+  }
+
+  deleteGrant(id: string): Promise<boolean> {
+    return this.#writer.write(() => this.#statement('delete from grants where id = ?').run(id).changes > 0)
+  }
+
+  async transcriptHas(sessionId: string, uuid: string): Promise<boolean> {
+    const row = this.#statement("select 1 from transcript where session_id = ? and subpath = '' and uuid = ?")
+    return row.get(sessionId, uuid) !== undefined
   }
 
   claimNext(holder: string, at: number, leaseUntil: number): Promise<SessionRow | null> {

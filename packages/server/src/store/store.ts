@@ -1,7 +1,8 @@
-import type { SessionAgent } from '@troupe/protocol/agent'
+import type { PermissionRule, SessionAgent } from '@troupe/protocol/agent'
 import type { SessionError } from '@troupe/protocol/event'
 import type { SessionStatus, StopReason } from '@troupe/protocol/session'
 import type { TurnStatus } from '@troupe/protocol/turn'
+import type { ApprovalFilter, ApprovalPatch, ApprovalRow, GrantRow } from './approvals.ts'
 
 /** Sums over a session or a turn. Tokens are whole numbers; `costUsd` is the SDK's estimate at list price. */
 export interface UsageTotals {
@@ -30,6 +31,18 @@ export interface SessionOptions {
   source: 'native' | 'origin'
   /** Who answers for the model. */
   modelSource: 'configured' | 'demo'
+  /** Absent in sessions made before there were approvals. */
+  approvals?: ApprovalSettings
+  recovery?: 'auto' | 'resume' | 'fail'
+  rules?: PermissionRule[]
+}
+
+/** How long calls may wait for their answer. */
+export interface ApprovalSettings {
+  holdSeconds: number
+  /** Null: for ever. 0: nobody is asked, the call is refused at once. */
+  timeoutSeconds: number | null
+  onTimeout: 'deny' | 'stay' | 'interrupt'
 }
 
 export interface SessionRow {
@@ -90,6 +103,15 @@ export interface TurnRow {
   createdAt: number
   startedAt: number | null
   endedAt: number | null
+  /** Its place among the turns that wait: the smallest is next. */
+  position: number
+  /** Time it was worked on before `runningSince`, in ms. */
+  activeMs: number
+  runningSince: number | null
+  /** How its next run begins, when not with its input: a parked call is driven again, a cut conversation goes on. */
+  resume: 'approval' | 'recovery' | null
+  /** When it was taken up again after the end of a server, in ms. */
+  recoveries: number[]
 }
 
 export type TurnPatch = Partial<Omit<TurnRow, 'id' | 'sessionId' | 'number' | 'createdAt'>>
@@ -142,9 +164,18 @@ export interface SessionChange {
   newTurns?: TurnRow[]
   turns?: { id: string; patch: TurnPatch }[]
   events?: NewEvent[]
+  newApprovals?: ApprovalRow[]
+  approvals?: { id: string; patch: ApprovalPatch }[]
+  grants?: GrantRow[]
   messages?: { turnId: string | null; body: string }[]
   /** The idempotency key under which the change is made, and what it did: committed together. */
   effect?: { principal: string; key: string; result: string }
+}
+
+export interface SessionState {
+  session: SessionRow
+  openTurns: TurnRow[]
+  approvals: ApprovalRow[]
 }
 
 export interface Committed {
@@ -228,8 +259,11 @@ export interface Store {
 
   readSession(id: string): Promise<SessionRow | null>
   hasSession(id: string): Promise<boolean>
-  /** The session and its turns that have not ended, in order. One consistent read. */
-  readSessionState(id: string): Promise<{ session: SessionRow; openTurns: TurnRow[] } | null>
+  /**
+   * The session, its turns that have not ended (one that runs or waits for an answer first, then those that wait for
+   * their turn, in their order), and the approvals that are pending or whose answer has not reached the agent. One consistent read.
+   */
+  readSessionState(id: string): Promise<SessionState | null>
   findByExternalId(externalId: string): Promise<SessionRow | null>
   isDeleted(id: string): Promise<boolean>
   /** At most `limit` sessions by (created, id), and whether more follow in that direction. */
@@ -278,6 +312,25 @@ export interface Store {
   /** Position 1 is next; 1,000 means that or more. */
   queuePosition(queuedAt: number, id: string): Promise<number>
   queueDepth(): Promise<number>
+
+  /** The one for a call, by the agent's id of it. */
+  findApproval(sessionId: string, sdkToolUseId: string): Promise<ApprovalRow | null>
+  readApproval(id: string): Promise<ApprovalRow | null>
+  /** By (created, id). */
+  listApprovals(
+    filter: ApprovalFilter,
+    order: 'asc' | 'desc',
+    limit: number,
+    after: { at: number; id: string } | null,
+  ): Promise<{ rows: ApprovalRow[]; more: boolean }>
+  /** Pending ones whose deadline has passed, longest overdue first. */
+  findOverdue(at: number, limit: number): Promise<ApprovalRow[]>
+  /** Rules remembered for a session and for all sessions of its agent. */
+  listGrants(agentId: string | null, sessionId: string | null): Promise<GrantRow[]>
+  /** False when there was none. */
+  deleteGrant(id: string): Promise<boolean>
+  /** Whether the transcript has an entry with this uuid. */
+  transcriptHas(sessionId: string, uuid: string): Promise<boolean>
 
   appendTranscript(sessionId: string, subpath: string, entries: { uuid: string | null; body: string }[]): Promise<void>
   loadTranscript(sessionId: string, subpath: string): Promise<string[]>

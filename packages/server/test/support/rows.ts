@@ -56,6 +56,11 @@ export function turnRow(sessionId: string, fields: Partial<TurnRow> = {}): TurnR
     createdAt: 1_000,
     startedAt: null,
     endedAt: null,
+    position: fields.number ?? 1,
+    activeMs: 0,
+    runningSince: null,
+    resume: null,
+    recoveries: [],
     ...fields,
   }
 }

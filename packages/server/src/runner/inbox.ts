@@ -6,36 +6,50 @@ import type { RunContext } from './session-run.ts'
 /** Milliseconds a graceful interrupt may take before it becomes a kill, unless the caller says otherwise. */
 const DEFAULT_GRACE_MS = 5_000
 
+export interface Inbox {
+  sessionId: string
+  epoch: number
+  turnId: string
+  /** The `seq` at which the turn began; each event after it is looked at once. */
+  after: number
+  signal: AbortSignal
+  /** An interrupt has come, and the agent is being stopped. */
+  onInterrupt(): void
+  /** Input for the turn that runs. */
+  onSteer(event: EventRow): void
+}
+
 /**
- * Reads the interrupts of one turn from the session's log while the turn runs, notes each as taken, and stops the
- * agent: gracefully first, by force when the grace is over or the caller said `now`. `after` is the `seq` at which the
- * turn began; each event is looked at once.
+ * Reads what comes for one turn from the session's log while it runs. An interrupt is noted as taken and stops the
+ * agent: gracefully first, by force when the grace is over or the caller said `now`. Input that steers is handed on.
  */
-export function watchInterrupts(
+export function watchInbox(
   context: RunContext,
-  sessionId: string,
-  epoch: number,
-  turnId: string,
   agent: AgentProcess,
-  after: number,
-  signal: AbortSignal,
-): { seen(): boolean; ended: Promise<void> } {
-  let seen = false
-  let grace: NodeJS.Timeout | undefined
+  inbox: Inbox,
+): { interrupted(): boolean; ended: Promise<void> } {
+  const { sessionId, epoch, turnId, after, signal } = inbox
   const { log, clock } = context.sessions
+  let interrupted = false
+  let grace: NodeJS.Timeout | undefined
 
   const obey = (event: EventRow) => {
-    seen = true
+    interrupted = true
     const { mode, grace_ms } = JSON.parse(event.body) as { mode: 'graceful' | 'now'; grace_ms?: number }
     clearTimeout(grace)
-    if (mode === 'now') return agent.kill()
-    grace = setTimeout(() => agent.kill(), grace_ms ?? DEFAULT_GRACE_MS)
-    void agent.interrupt()
+    if (mode === 'now') agent.kill()
+    else {
+      grace = setTimeout(() => agent.kill(), grace_ms ?? DEFAULT_GRACE_MS)
+      void agent.interrupt()
+    }
+    inbox.onInterrupt()
   }
 
   const watch = async () => {
     for await (const { row: event } of log.tail(sessionId, after, signal)) {
-      if (event.type !== 'user.interrupt' || event.repeats !== null || event.turnId !== turnId) continue
+      if (event.turnId !== turnId || event.repeats !== null || event.processedAt !== null) continue
+      if (event.type === 'user.message') inbox.onSteer(event)
+      if (event.type !== 'user.interrupt') continue
       obey(event)
       const at = clock.now()
       const { id, type, seq } = event
@@ -52,5 +66,5 @@ export function watchInterrupts(
         context.logger.warn({ session: sessionId, err: error }, 'an interrupt could not be noted')
     })
     .finally(() => clearTimeout(grace))
-  return { seen: () => seen, ended }
+  return { interrupted: () => interrupted, ended }
 }

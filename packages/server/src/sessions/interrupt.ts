@@ -1,0 +1,44 @@
+import { newId } from '@troupe/protocol/ids'
+import type { NewEvent, TurnRow } from '../store/store.ts'
+import type { Decision, SessionState } from './change-session.ts'
+import { endTurn, NEVER_STARTED } from './end-turn.ts'
+import { mergeDecisions } from './merge-decisions.ts'
+
+export interface QueuedInterrupt {
+  id: string
+  mode: 'graceful' | 'now'
+  graceMs: number | null
+  /** The turn it is meant for; null means the one that runs. */
+  turnId: string | null
+}
+
+export function newInterrupt(mode: 'graceful' | 'now', graceMs: number | null, turnId: string | null): QueuedInterrupt {
+  return { id: newId('sevt'), mode, graceMs, turnId }
+}
+
+/** Whether an agent, or the run that will start one, has the turn: then only the run can end it. */
+export const isInRun = ({ session }: Pick<SessionState, 'session'>, turn: TurnRow): boolean =>
+  turn.status === 'in_progress' || (turn.status === 'waiting' && session.holder !== null)
+
+/**
+ * What an interrupt does: to a turn that runs, it is put into the inbox for the runner; a turn that waits for its turn
+ * or for an answer ends at once; with nothing to stop, it is noted as taken.
+ */
+export function interruptDecision(state: SessionState, interrupt: QueuedInterrupt, at: number): Decision {
+  const { openTurns } = state
+  const target =
+    interrupt.turnId === null
+      ? (openTurns.find((turn) => turn.status !== 'queued') ?? openTurns[0])
+      : openTurns.find((turn) => turn.id === interrupt.turnId)
+  const runs = target !== undefined && isInRun(state, target)
+  const event: NewEvent = {
+    id: interrupt.id,
+    type: 'user.interrupt',
+    turnId: target?.id ?? null,
+    threadId: null,
+    processedAt: runs ? null : at,
+    body: { mode: interrupt.mode, ...(interrupt.graceMs !== null && { grace_ms: interrupt.graceMs }) },
+  }
+  if (!target || runs) return { session: {}, events: [event] }
+  return mergeDecisions({ events: [event] }, endTurn(state, target, NEVER_STARTED, at))
+}

@@ -1,0 +1,32 @@
+import type { Decision, SessionState } from './change-session.ts'
+
+/** Two decisions of one transaction, in their order; of two values for a field the second counts. */
+export function mergeDecisions(first: Decision, second: Decision): Decision {
+  const both = <K extends 'newTurns' | 'turns' | 'events' | 'newApprovals' | 'approvals' | 'grants'>(key: K) => {
+    const items = [...(first[key] ?? []), ...(second[key] ?? [])]
+    return items.length > 0 ? { [key]: items } : {}
+  }
+  return {
+    session: { ...first.session, ...second.session },
+    ...both('newTurns'),
+    ...both('turns'),
+    ...both('events'),
+    ...both('newApprovals'),
+    ...both('approvals'),
+    ...both('grants'),
+  }
+}
+
+/** The state as it will be after a decision, for the next decision of the same transaction. */
+export function applyDecision(state: SessionState, decision: Decision): SessionState {
+  const patches = new Map((decision.turns ?? []).map(({ id, patch }) => [id, patch]))
+  const closed = new Set((decision.approvals ?? []).map(({ id }) => id))
+  return {
+    session: { ...state.session, ...decision.session },
+    openTurns: [
+      ...state.openTurns.map((turn) => ({ ...turn, ...patches.get(turn.id) })).filter((turn) => turn.endedAt === null),
+      ...(decision.newTurns ?? []),
+    ],
+    approvals: state.approvals.filter((row) => !closed.has(row.id)),
+  }
+}

@@ -1,0 +1,38 @@
+import { newId } from '@troupe/protocol/ids'
+import type { TurnRow } from '../store/store.ts'
+import type { Decision, SessionState } from './change-session.ts'
+import { newEvent } from './end-turn.ts'
+import { firstPosition } from './queue-turn.ts'
+
+/**
+ * Input that came to steer a turn and found it ended becomes the next turn, before those that wait: nothing that was
+ * acknowledged is dropped. Changes nothing when the agent took everything.
+ */
+export function requeueSteers(state: SessionState, turn: TurnRow, taken: ReadonlySet<string>, at: number): Decision {
+  const late = turn.inputEventIds.filter((id) => !taken.has(id))
+  if (late.length === 0) return {}
+  const { session, openTurns } = state
+  const next: TurnRow = {
+    ...turn,
+    id: newId('turn'),
+    number: session.turnCount + 1,
+    status: 'queued',
+    inputEventIds: late,
+    usage: null,
+    modelRequests: null,
+    createdAt: at,
+    startedAt: null,
+    endedAt: null,
+    position: firstPosition(openTurns),
+    activeMs: 0,
+    runningSince: null,
+    resume: null,
+    recoveries: [],
+  }
+  return {
+    session: { turnCount: next.number },
+    newTurns: [next],
+    turns: [{ id: turn.id, patch: { inputEventIds: turn.inputEventIds.filter((id) => taken.has(id)) } }],
+    events: late.map((id) => newEvent('session.input_changed', next.id, at, { event_id: id, change: 'requeued' })),
+  }
+}
