@@ -162,11 +162,14 @@ describe('recovery', () => {
     const steps: Step[] = [
       bash('echo one >> log.txt'),
       { tools: [{ name: 'Read', input: { file_path: 'log.txt' } }] },
-      { say: 'written slowly, word by word, to be cut', stream: { chunk_ms: 400 } },
+      { say: 'written slowly, word by word, to be cut', stream: { chunk_ms: 600 } },
     ]
     const { id } = await server.create(scripted(steps), AGENT)
     let requests = 0
     await server.event(id, ({ type }) => type === 'span.model_request_start' && ++requests === 3)
+    // The transcript follows the log with a little delay; before that the turn would rightly end.
+    const transcript = async () => (await server.app.store.loadTranscript(id, '')).join('\n')
+    await expect.poll(transcript).toMatch(/tool_result.*\n.*tool_result/s)
     await server.restart()
     const session = await server.idle(id)
     expect(session).toMatchObject({ stop_reason: { type: 'end_turn' }, last_error: null })

@@ -140,12 +140,14 @@ export function verifyLog(world: World, { session, events, turns }: Log, deliver
     const got = inputs.flatMap(nonces).map((nonce) => deliveries.get(nonce) ?? 0)
     if (started === 0 && (turn.status !== 'cancelled' || got.some((times) => times > 0)))
       wrong(`${turn.id} is ${turn.status}, was delivered ${got.join()} and never started`)
-    if (turn.status === 'completed' && got.some((times) => times !== 1))
+    // A turn that was cut and goes on by itself may be given to an agent again: nothing of it had taken effect.
+    const resumed = of('turn.resumed').length
+    if (turn.status === 'completed' && got.some((times) => times < 1 || times > 1 + resumed))
       wrong(`${turn.id} is completed and its inputs were delivered ${got.join()} times`)
     const said = of('agent.message').map((event) => (event.content as { text: string }[])[0]!.text)
     const prompt = (inputs[0]!.content as { text: string }[])[0]!.text
     const count = /^flood (\d+)/.exec(prompt)?.[1]
-    if (turn.status === 'completed' && count !== undefined) {
+    if (turn.status === 'completed' && count !== undefined && resumed === 0) {
       const expected = Array.from({ length: Number(count) }, (_, n) => `message ${n + 1}`)
       if (said.join() !== expected.join()) wrong(`${turn.id} said ${said.join()} instead of ${count} messages`)
     }
@@ -159,15 +161,22 @@ export function verifyLog(world: World, { session, events, turns }: Log, deliver
 /** What callers were told, against what is there. */
 export function verifyAsks(world: World, logs: Map<string, Log>, deliveries: Map<string, number>): void {
   const inputs = new Map<string, { sessionId: string; eventId: string }[]>()
+  const resumed = new Map<string, number>()
+  for (const { events } of logs.values())
+    for (const { type, turn_id } of events)
+      if (type === 'turn.resumed') resumed.set(turn_id!, (resumed.get(turn_id!) ?? 0) + 1)
+  const again = new Map<string, number>()
   for (const [sessionId, { events }] of logs)
     for (const event of events)
       if (event.type === 'user.message' && event.processed_at === null)
-        for (const nonce of nonces(event))
+        for (const nonce of nonces(event)) {
+          again.set(nonce, resumed.get(event.turn_id ?? '') ?? 0)
           inputs.set(nonce, [...(inputs.get(nonce) ?? []), { sessionId, eventId: event.id }])
+        }
   for (const { nonce, eventId, sessionId, refused, session } of world.asks) {
     const found = inputs.get(nonce) ?? []
     const times = deliveries.get(nonce) ?? 0
-    if (times > 1) world.problem(`prompt ${nonce} was delivered ${times} times`)
+    if (times > 1 + (again.get(nonce) ?? 0)) world.problem(`prompt ${nonce} was delivered ${times} times`)
     if (found.length > 1) world.problem(`prompt ${nonce} is there ${found.length} times: ${JSON.stringify(found)}`)
     if (refused && !session?.doomed && (found.length > 0 || times > 0))
       world.problem(`prompt ${nonce} was refused, and is there`)
