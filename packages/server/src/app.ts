@@ -19,10 +19,14 @@ import { PidFiles } from './runner/pid-files.ts'
 import { Runner } from './runner/runner.ts'
 import { sessionPaths } from './sessions/admission.ts'
 import type { SessionContext } from './sessions/context.ts'
+import { sessionToWire } from './sessions/session-status.ts'
 import { sweepFolders } from './sessions/sweep-folders.ts'
 import { lockDataFolder } from './store/data-lock.ts'
 import { openSqliteStore } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
+import { Deliverer } from './webhooks/deliverer.ts'
+import { systemResolver } from './webhooks/resolve.ts'
+import { sender } from './webhooks/send.ts'
 
 export interface AppOptions {
   logger?: Logger
@@ -125,6 +129,19 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     )
     await runner.start()
     undo.push(() => runner.stop())
+    const webhooks = { store: store.webhooks, wakeups, clock, allowPrivate: config.webhook_allow_private }
+    const deliverer = new Deliverer({
+      ...webhooks,
+      logger,
+      version,
+      send: sender({ allowPrivate: config.webhook_allow_private, resolve: systemResolver() }),
+      async renderSession(id) {
+        const session = await store.readSession(id)
+        return session && sessionToWire(store, session, clock.now())
+      },
+    })
+    await deliverer.start()
+    undo.push(() => deliverer.stop())
     const sweeper = setInterval(
       () => void sweep(false).catch((err: unknown) => logger.warn({ err }, 'sweep failed')),
       SWEEP_EVERY_MS,
@@ -133,6 +150,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const server: HttpServer = await buildServer({
       sessions,
       previews,
+      webhooks,
       logger,
       clock,
       cursorKey: keyOf(join(config.data_dir, 'cursor.key')),

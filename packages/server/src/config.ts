@@ -47,6 +47,10 @@ export const ConfigSchema = z.object({
   max_queued_turns: integer(1, 100_000).default(1000).describe('Turns that may wait in one session'),
   drain_seconds: integer(0, 86_400).default(30).describe('Time that running turns are given when the server stops'),
   model_stall_seconds: integer(1, 86_400).default(300).describe('Silence of the model after which a turn is ended'),
+  webhook_allow_private: z
+    .union([z.boolean(), z.stringbool()])
+    .default(false)
+    .describe('Whether webhooks may go to private addresses and by http: to all that this machine can reach'),
   log_level: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')

@@ -9,6 +9,7 @@ import type { Logger } from '../lib/logger.ts'
 import type { Service } from '../lib/service.ts'
 import type { Previews } from '../log/previews.ts'
 import type { SessionContext } from '../sessions/context.ts'
+import type { WebhookContext } from '../webhooks/endpoints.ts'
 import { Cursors } from './cursor.ts'
 import { closedDoors } from './doors.ts'
 import { answerErrors } from './errors.ts'
@@ -20,6 +21,7 @@ import { metaRoutes } from './routes/meta.ts'
 import { originRoutes } from './routes/origin.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { turnRoutes } from './routes/turns.ts'
+import { webhookRoutes } from './routes/webhooks.ts'
 
 export interface About {
   version: string
@@ -33,6 +35,7 @@ export interface About {
 export interface HttpContext {
   sessions: SessionContext
   previews: Previews
+  webhooks: WebhookContext
   logger: Logger
   clock: Clock
   config: { host: string; port: number; corsOrigins: string[] }
@@ -122,6 +125,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     sessionRoutes(server, routes)
     eventRoutes(server, routes)
     turnRoutes(server, routes)
+    webhookRoutes(server, routes)
   })
   return {
     fastify,

@@ -2,6 +2,7 @@ import type { SessionAgent } from '@troupe/protocol/agent'
 import type { SessionError } from '@troupe/protocol/event'
 import type { SessionStatus, StopReason } from '@troupe/protocol/session'
 import type { TurnStatus } from '@troupe/protocol/turn'
+import type { WebhookStore } from './webhooks.ts'
 
 /** Sums over a session or a turn. Tokens are whole numbers; `costUsd` is the SDK's estimate at list price. */
 export interface UsageTotals {
@@ -219,6 +220,8 @@ export class StorageUnavailable extends Error {
  * another thread or on another machine. What a resolved write wrote is on disk. One suite of tests runs on every store.
  */
 export interface Store {
+  readonly webhooks: WebhookStore
+
   /** Creates a session with its first change. Throws `ExternalIdTaken`. */
   createSession(row: SessionRow, change: SessionChange): Promise<Committed>
   /** Applies a change. Throws `StaleEpoch`, `VersionConflict`, `NoSuchSession`, `StorageUnavailable`. */
@@ -290,7 +293,10 @@ export interface Store {
   finishIdempotent(principal: string, key: string, status: number, body: string): Promise<void>
   /** Frees a key whose request had no effect. */
   abandonIdempotent(principal: string, key: string): Promise<void>
-  /** Drops keys and outbox rows older than `before`; at boot also the claims that died without an effect. */
+  /**
+   * Drops keys and outbox rows older than `before`, but no row that an endpoint has yet to be told of; at boot also the
+   * claims that died without an effect.
+   */
   sweep(before: { idempotency: number; outbox: number }, boot: boolean): Promise<void>
 
   /** Rejects unless a row can be written now. */
