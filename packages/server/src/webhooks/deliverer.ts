@@ -21,6 +21,8 @@ export interface DelivererParts {
   /** The session as `/v1` shows it, for endpoints that include it; null when it is gone. */
   renderSession(id: string): Promise<object | null>
   random?: () => number
+  /** When the server stops, requests under way are given this long, in ms; what is cut is sent again. Default 3,000. */
+  stopMs?: number
 }
 
 /** Rows of one fan-out transaction, about: bounds how long other writers wait for it. */
@@ -33,8 +35,6 @@ const CLAIM_MS = 60_000
 const LOOK_MS = 60_000
 /** Where more is due than may be sent at once, or the store failed. */
 const BUSY_MS = 1_000
-/** When the server stops, requests under way are given this long; what is cut is sent again. */
-const STOP_MS = 3_000
 /** The delivery log is kept this long. */
 const RETENTION_MS = 30 * 24 * 3_600_000
 const PURGE_EVERY_MS = 3_600_000
@@ -67,10 +67,10 @@ export class Deliverer implements Service {
 
   async stop(): Promise<void> {
     if (!this.#loop) return
-    const { store, clock, logger } = this.#parts
+    const { store, clock, logger, stopMs = 3_000 } = this.#parts
     this.#stopping.abort()
     await this.#loop
-    const timer = setTimeout(() => this.#cut.abort(new Error('the server stops')), STOP_MS)
+    const timer = setTimeout(() => this.#cut.abort(new Error('the server stops')), stopMs)
     await Promise.all([...this.#inFlight.values()].map(({ done }) => done))
     clearTimeout(timer)
     await store
