@@ -192,6 +192,8 @@ describe('what the documents show', () => {
           ),
     'GET /v1/sessions/:id/turns': () => ({ data: has(like({ type: 'turn', number: 1 })) }),
     'GET /v1/sessions': () => ({ data: has(like({ type: 'session' })) }),
+    'POST /v1/webhook_endpoints': () => ({ type: 'webhook_endpoint', status: 'enabled', secret: text(/^whsec_/) }),
+    'GET /v1/webhook_endpoints': () => ({ data: has(like({ type: 'webhook_endpoint' })) }),
     'PUT /_demo/scripts/:id': () => ({ steps: any }),
     'GET /_demo/requests': () => ({ data: any }),
     'DELETE /_demo/scripts/:id': () => ({ deleted: true }),

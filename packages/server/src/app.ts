@@ -140,7 +140,6 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         return session && sessionToWire(store, session, clock.now())
       },
     })
-    await deliverer.start()
     undo.push(() => deliverer.stop())
     const sweeper = setInterval(
       () => void sweep(false).catch((err: unknown) => logger.warn({ err }, 'sweep failed')),
@@ -167,6 +166,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     // What lies there before anything is served belongs to a session, or to none.
     const folders = await readdir(sessionsDir).catch(() => [])
     await server.start()
+    // Not before: who is told something may ask at once.
+    await deliverer.start()
     const sweeping = new AbortController()
     const swept = sweepFolders(store, sessionsDir, folders, sweeping.signal).catch((err: unknown) =>
       logger.warn({ err }, 'folders without a session could not be removed'),

@@ -13,7 +13,11 @@ const ATTEMPTS_KEPT = 20
 /** Deliveries: claimed, noted, listed, dropped. */
 export function deliveryQueries({ statement, write }: SqliteAccess): DeliveryQueries {
   /** Disables an endpoint and has the others told. */
-  const disable = (endpointId: string, queuedAt: number, { disable: reason, disabledEventId, attempt }: AttemptNote) => {
+  const disable = (
+    endpointId: string,
+    queuedAt: number,
+    { disable: reason, disabledEventId, attempt }: AttemptNote,
+  ) => {
     const { changes } = statement(
       `update webhook_endpoints set status = 'disabled', disabled_reason = ?, disabled_at = ?, updated_at = ?
        where id = ? and status = 'enabled'

@@ -27,9 +27,7 @@ export interface EndpointRow {
 }
 
 /** The fields a caller may change. */
-export type EndpointPatch = Partial<
-  Pick<EndpointRow, 'url' | 'description' | 'types' | 'names' | 'include' | 'status'>
->
+export type EndpointPatch = Partial<Pick<EndpointRow, 'url' | 'description' | 'types' | 'names' | 'include' | 'status'>>
 
 /** What is told, as the outbox holds it: names and numbers, nothing of what was said. */
 export interface ToldEvent {

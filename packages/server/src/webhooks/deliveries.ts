@@ -18,7 +18,10 @@ const SLACK_MS = 3_600_000
 export async function requireDelivery(context: WebhookContext, endpointId: string, id: string): Promise<DeliveryRow> {
   const delivery = await context.store.readDelivery(endpointId, id)
   if (delivery) return delivery
-  throw new ApiError('webhook_delivery_not_found', `Webhook endpoint ${endpointId} has no delivery ${JSON.stringify(id)}.`)
+  throw new ApiError(
+    'webhook_delivery_not_found',
+    `Webhook endpoint ${endpointId} has no delivery ${JSON.stringify(id)}.`,
+  )
 }
 
 /** Throws `webhook_endpoint_not_found`, `webhook_endpoint_disabled`. */

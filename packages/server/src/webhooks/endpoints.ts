@@ -4,7 +4,13 @@ import { type CreateWebhookEndpoint, MAX_ENDPOINTS, type UpdateWebhookEndpoint }
 import type { Clock } from '../lib/clock.ts'
 import { OUTBOX, type Wakeups } from '../log/wakeups.ts'
 import type { SessionChange } from '../store/store.ts'
-import { EndpointLimit, type EndpointPatch, type EndpointRow, NoSuchWebhook, type WebhookStore } from '../store/webhooks.ts'
+import {
+  EndpointLimit,
+  type EndpointPatch,
+  type EndpointRow,
+  NoSuchWebhook,
+  type WebhookStore,
+} from '../store/webhooks.ts'
 import { newSecret } from './sign.ts'
 import { AddressRefused, targetOf } from './target.ts'
 

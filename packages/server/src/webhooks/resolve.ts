@@ -10,7 +10,7 @@ export type Resolve = (hostname: string) => Promise<LookupAddress[]>
 const MAX_LOOKUPS = 2
 
 /** Resolves names as the machine does (hosts file too); who asks for a name that is being looked up shares the answer. */
-export function systemResolver(look: Resolve = (name) => lookup(name, { all: true, verbatim: true })): Resolve {
+export function systemResolver(look: Resolve = (name) => lookup(name, { all: true, order: 'verbatim' })): Resolve {
   const running = new Map<string, Promise<LookupAddress[]>>()
   const waiting: (() => void)[] = []
   let busy = 0

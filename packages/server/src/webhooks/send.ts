@@ -35,9 +35,12 @@ const MAX_RESPONSE_BYTES = 4096
 export function sender(options: { allowPrivate: boolean; resolve: Resolve; timeoutMs?: number }): Send {
   const { allowPrivate, resolve, timeoutMs = TIMEOUT_MS } = options
   return async (sendable, stop) => {
-    const deadline = new AbortController()
-    const timer = setTimeout(() => deadline.abort(new Error(`no answer within ${timeoutMs / 1000} s`)), timeoutMs)
-    const signal = AbortSignal.any([stop, deadline.signal])
+    const abort = new AbortController()
+    const { signal } = abort
+    const timer = setTimeout(() => abort.abort(new Error(`no answer within ${timeoutMs / 1000} s`)), timeoutMs)
+    const onStop = () => abort.abort(stop.reason)
+    if (stop.aborted) onStop()
+    else stop.addEventListener('abort', onStop, { once: true })
     try {
       const url = targetOf(sendable.url, allowPrivate)
       const address = await unlessAborted(addressOf(url, allowPrivate, resolve), signal)
@@ -49,6 +52,7 @@ export function sender(options: { allowPrivate: boolean; resolve: Resolve; timeo
       return { httpStatus: null, responseBody: null, error: said(told), refused: error instanceof AddressRefused }
     } finally {
       clearTimeout(timer)
+      stop.removeEventListener('abort', onStop)
     }
   }
 }
@@ -72,8 +76,7 @@ function post(url: URL, pinned: LookupAddress, { headers, body }: Sendable, sign
     agent: false,
     signal,
     headers: { ...headers, 'content-length': Buffer.byteLength(body) },
-    lookup: (_name, options, done) =>
-      options.all ? done(null, [pinned]) : done(null, pinned.address, pinned.family),
+    lookup: (_name, options, done) => (options.all ? done(null, [pinned]) : done(null, pinned.address, pinned.family)),
   })
   request.once('response', resolve)
   // Stays for the life of the request: what breaks after the answer has begun is told by the answer.

@@ -69,8 +69,15 @@ test('Z3 every spelling of a private address in a URL is refused', () => {
     'https://2852039166/',
     'https://8.8.8.8@10.0.0.1/',
   ]
-  for (const url of spellings) expect(() => targetOf(url, false), url).toThrow(/TROUPE_WEBHOOK_ALLOW_PRIVATE|credentials/)
-  const never = ['http://example.com/', 'ftp://example.com/', 'file:///etc/passwd', 'nonsense', 'https://u:p@example.com/']
+  for (const url of spellings)
+    expect(() => targetOf(url, false), url).toThrow(/TROUPE_WEBHOOK_ALLOW_PRIVATE|credentials/)
+  const never = [
+    'http://example.com/',
+    'ftp://example.com/',
+    'file:///etc/passwd',
+    'nonsense',
+    'https://u:p@example.com/',
+  ]
   for (const url of never) expect(() => targetOf(url, false), url).toThrow()
   expect(targetOf('https://example.com:8443/hook?x=1', false).href).toBe('https://example.com:8443/hook?x=1')
   for (const url of ['http://127.0.0.1:1/', 'https://[::1]/', 'http://localhost/'])
@@ -114,7 +121,10 @@ describe('names', () => {
 
   test('Z4 a name that leads nowhere, or whose server is silent, is a failure and no refusal', async () => {
     const gone = sender({ allowPrivate: false, resolve: () => Promise.reject(new Error('getaddrinfo ENOTFOUND')) })
-    expect(await gone(sent('https://hooks.example/'), never)).toMatchObject({ error: 'getaddrinfo ENOTFOUND', refused: false })
+    expect(await gone(sent('https://hooks.example/'), never)).toMatchObject({
+      error: 'getaddrinfo ENOTFOUND',
+      refused: false,
+    })
     const silent = sender({ allowPrivate: false, resolve: () => new Promise(() => {}), timeoutMs: 20 })
     expect(await silent(sent('https://hooks.example/'), never)).toMatchObject({ error: 'no answer within 0.02 s' })
   })

@@ -69,23 +69,26 @@ const FINAL: [string, SendResult, string][] = [
   ['a redirect', answered(302), 'redirected'],
   ['a private address', { httpStatus: null, responseBody: null, error: 'no', refused: true }, 'address_refused'],
 ]
-test.each(FINAL)('Z10 %s disables the endpoint at once; the log and the others are told', async (_what, result, reason) => {
-  const watcher = await bench.endpoint({ types: ['webhook_endpoint.*'] })
-  const { id } = await bench.endpoint({ url: 'https://bad.example/', types: ['session.*'] })
-  bench.answer(({ url }) => Promise.resolve(url.includes('bad') ? result : answered(200)))
-  await bench.tell()
-  const [told] = await bench.deliveries(watcher.id, all('delivered'))
-  expect(told).toMatchObject({ type: 'webhook_endpoint.disabled', sessionId: id })
-  expect(JSON.parse(bench.sent.at(-1)!.body)).toMatchObject({ data: { type: 'webhook_endpoint.disabled', id } })
-  expect(await bench.hooks.readEndpoint(id)).toMatchObject({ status: 'disabled', disabledReason: reason })
-  expect(bench.warnings).toMatchObject([{ endpoint: id, reason }])
-  // What was to be sent waits, and is sent when the endpoint is enabled again.
-  expect((await bench.hooks.listDeliveries(id, {}, 'asc', 10, null)).rows).toMatchObject([{ status: 'pending' }])
-  bench.answer(() => Promise.resolve(answered(200)))
-  await bench.hooks.updateEndpoint(id, bench.now, { status: 'enabled' })
-  bench.advance(bench.now + 10_000)
-  await bench.deliveries(id, all('delivered'))
-})
+test.each(FINAL)(
+  'Z10 %s disables the endpoint at once; the log and the others are told',
+  async (_what, result, reason) => {
+    const watcher = await bench.endpoint({ types: ['webhook_endpoint.*'] })
+    const { id } = await bench.endpoint({ url: 'https://bad.example/', types: ['session.*'] })
+    bench.answer(({ url }) => Promise.resolve(url.includes('bad') ? result : answered(200)))
+    await bench.tell()
+    const [told] = await bench.deliveries(watcher.id, all('delivered'))
+    expect(told).toMatchObject({ type: 'webhook_endpoint.disabled', sessionId: id })
+    expect(JSON.parse(bench.sent.at(-1)!.body)).toMatchObject({ data: { type: 'webhook_endpoint.disabled', id } })
+    expect(await bench.hooks.readEndpoint(id)).toMatchObject({ status: 'disabled', disabledReason: reason })
+    expect(bench.warnings).toMatchObject([{ endpoint: id, reason }])
+    // What was to be sent waits, and is sent when the endpoint is enabled again.
+    expect((await bench.hooks.listDeliveries(id, {}, 'asc', 10, null)).rows).toMatchObject([{ status: 'pending' }])
+    bench.answer(() => Promise.resolve(answered(200)))
+    await bench.hooks.updateEndpoint(id, bench.now, { status: 'enabled' })
+    bench.advance(bench.now + 10_000)
+    await bench.deliveries(id, all('delivered'))
+  },
+)
 
 test('Z17 an endpoint that hangs has four requests at most, and holds up neither the others nor sessions', async () => {
   const hanging = await bench.endpoint({ url: 'https://hangs.example/' })
@@ -109,7 +112,13 @@ test('Z6 types choose by name, glob, and hosted name; names says which one is to
   const glob = await told({ types: ['session.*'] })
   const hosted = await told({ types: ['session.status_idled'], names: 'hosted' })
   const byAlias = await told({ types: ['session.status_idled'] })
-  for (const type of ['turn.started', 'turn.completed', 'session.status_running', 'session.status_idle', 'agent.message'])
+  for (const type of [
+    'turn.started',
+    'turn.completed',
+    'session.status_running',
+    'session.status_idle',
+    'agent.message',
+  ])
     await bench.tell(type)
   const types = async (id: string, count: number) => {
     const rows = await bench.deliveries(id, (rows) => rows.length === count && all('delivered')(rows))

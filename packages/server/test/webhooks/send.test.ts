@@ -13,7 +13,10 @@ afterEach(() => target.close())
 const resolve = () => Promise.reject(new Error('no names here'))
 const never = new AbortController().signal
 const post = (url: string, timeoutMs = 5_000, signal = never) =>
-  sender({ allowPrivate: true, resolve, timeoutMs })({ url, headers: { 'webhook-id': 'whd_1' }, body: '{"a":"ä"}' }, signal)
+  sender({ allowPrivate: true, resolve, timeoutMs })(
+    { url, headers: { 'webhook-id': 'whd_1' }, body: '{"a":"ä"}' },
+    signal,
+  )
 
 test('Z5 what is posted arrives whole, and the answer is told', async () => {
   expect(await post(`${target.url}/hook?x=1`)).toEqual({

@@ -35,18 +35,21 @@ test.each(GENERATIONS)('Z1 unwrap of the official SDK $version verifies what we 
   })
 })
 
-test.each(GENERATIONS)('Z1 unwrap of $version refuses what was changed, is old, or was signed by another', ({ Client }) => {
-  const secret = newSecret()
-  const { webhooks } = new Client({ apiKey: 'any', webhookKey: secret }).beta
-  const signed = signedHeaders('whd_1', Date.now(), body, [secret])
-  const wrong: [string, Record<string, string>][] = [
-    [body.replace('idled', 'run_started'), signed],
-    [body, { ...signed, 'webhook-id': 'whd_2' }],
-    [body, signedHeaders('whd_1', Date.now() - 400_000, body, [secret])],
-    [body, signedHeaders('whd_1', Date.now(), body, [newSecret()])],
-  ]
-  for (const [text, headers] of wrong) expect(() => webhooks.unwrap(text, { headers })).toThrow()
-})
+test.each(GENERATIONS)(
+  'Z1 unwrap of $version refuses what was changed, is old, or was signed by another',
+  ({ Client }) => {
+    const secret = newSecret()
+    const { webhooks } = new Client({ apiKey: 'any', webhookKey: secret }).beta
+    const signed = signedHeaders('whd_1', Date.now(), body, [secret])
+    const wrong: [string, Record<string, string>][] = [
+      [body.replace('idled', 'run_started'), signed],
+      [body, { ...signed, 'webhook-id': 'whd_2' }],
+      [body, signedHeaders('whd_1', Date.now() - 400_000, body, [secret])],
+      [body, signedHeaders('whd_1', Date.now(), body, [newSecret()])],
+    ]
+    for (const [text, headers] of wrong) expect(() => webhooks.unwrap(text, { headers })).toThrow()
+  },
+)
 
 test.each(GENERATIONS)('Z2 while two secrets are valid, unwrap of $version verifies with either', ({ Client }) => {
   const [old, current] = [newSecret(), newSecret()]

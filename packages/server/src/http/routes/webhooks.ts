@@ -78,7 +78,12 @@ export function webhookRoutes(server: Server, { webhooks, cursors, clock, closin
   server.get(
     ENDPOINT,
     {
-      schema: { tags, summary: 'Retrieve a webhook endpoint', params: EndpointParams, response: replies(WebhookEndpoint) },
+      schema: {
+        tags,
+        summary: 'Retrieve a webhook endpoint',
+        params: EndpointParams,
+        response: replies(WebhookEndpoint),
+      },
     },
     async (request, reply) => {
       const endpoint = await requireEndpoint(webhooks, request.params.webhook_endpoint_id)
@@ -99,7 +104,9 @@ export function webhookRoutes(server: Server, { webhooks, cursors, clock, closin
     },
     async (request, reply) => {
       const id = request.params.webhook_endpoint_id
-      const endpoint = await updateEndpoint(webhooks, id, request.body, request.idempotency)
+      const endpoint = doneBefore(request)
+        ? await requireEndpoint(webhooks, id)
+        : await updateEndpoint(webhooks, id, request.body, request.idempotency)
       return reply.send(endpointToWire(endpoint, clock.now()))
     },
   )
@@ -193,8 +200,7 @@ export function webhookRoutes(server: Server, { webhooks, cursors, clock, closin
       const last = rows.at(-1)
       return reply.send({
         data: rows.map(deliveryToWire),
-        next_page:
-          more && last ? cursors.encode({ at: last.createdAt, id: last.id, backward: false }, scope) : null,
+        next_page: more && last ? cursors.encode({ at: last.createdAt, id: last.id, backward: false }, scope) : null,
         prev_page: null,
       })
     },
@@ -250,13 +256,7 @@ export function webhookRoutes(server: Server, { webhooks, cursors, clock, closin
       const until = to === undefined ? clock.now() + 1 : Date.parse(to)
       const { matched, queued, nextFrom } =
         doneBefore<Replay>(request) ??
-        (await replay(
-          webhooks,
-          request.params.webhook_endpoint_id,
-          Date.parse(from),
-          until,
-          request.idempotency,
-        ))
+        (await replay(webhooks, request.params.webhook_endpoint_id, Date.parse(from), until, request.idempotency))
       return reply.send({ type: 'webhook_replay', matched, queued, next_from: isoOr(nextFrom) })
     },
   )
