@@ -188,6 +188,8 @@ export const MIGRATIONS: readonly string[] = [
   );
   create unique index webhook_deliveries_event on webhook_deliveries (endpoint_id, event_id);
   create index webhook_deliveries_list on webhook_deliveries (endpoint_id, created_at, id);
+  create index webhook_deliveries_session on webhook_deliveries (endpoint_id, session_id, created_at, id);
+  create index webhook_deliveries_open on webhook_deliveries (endpoint_id, created_at, id) where status <> 'delivered';
   create index webhook_deliveries_due on webhook_deliveries (endpoint_id, next_at) where status = 'pending';
   `,
 ]

@@ -59,6 +59,8 @@ export async function delivererBench(parts: Partial<DelivererParts> = {}) {
     sent,
     warnings,
     sessionId: row.id,
+    /** What the use cases work with. */
+    context: { store: hooks, wakeups, clock: { now: () => now }, allowPrivate: true },
     get now() {
       return now
     },

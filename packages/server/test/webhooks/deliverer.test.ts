@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { DeliveryRow } from '../../src/store/webhooks.ts'
 import { PAUSES, pauseAfter } from '../../src/webhooks/backoff.ts'
+import { MAX_REPLAY, replay } from '../../src/webhooks/deliveries.ts'
 import type { SendResult } from '../../src/webhooks/send.ts'
 import { answered, delivererBench } from '../support/deliverer.ts'
 
@@ -161,6 +162,27 @@ test('Z2 both secrets sign until the overlap is over', async () => {
   expect(await signatures()).toBe(2)
   bench.advance(bench.now + 1_000)
   expect(await signatures()).toBe(1)
+})
+
+test('Z12 a replay of more events than one call goes through says where to go on, and misses none', async () => {
+  await bench.end()
+  bench = await delivererBench({ stopMs: 0 })
+  bench.answer((_sendable, signal) => {
+    const { promise, resolve } = Promise.withResolvers<SendResult>()
+    signal.addEventListener('abort', () => resolve(answered(200)))
+    return promise
+  })
+  const from = bench.now
+  await bench.tell('turn.started', MAX_REPLAY - 100)
+  bench.advance(from + 1_000)
+  await bench.tell('turn.completed', 300)
+  const { id } = await bench.endpoint({ types: ['turn.*'] })
+  const first = await replay(bench.context, id, from, bench.now + 1, null)
+  expect(first).toEqual({ matched: MAX_REPLAY, queued: MAX_REPLAY, nextFrom: from + 1_000 })
+  const rest = await replay(bench.context, id, first.nextFrom!, bench.now + 1, null)
+  expect(rest).toMatchObject({ matched: 300, nextFrom: null })
+  const { rows } = await bench.hooks.listDeliveries(id, {}, 'asc', 20_000, null)
+  expect(rows).toHaveLength(MAX_REPLAY + 200)
 })
 
 test('Z7 a stop cuts what is under way after a while; it was no attempt, and is sent again by the next server', async () => {

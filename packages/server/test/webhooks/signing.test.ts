@@ -1,3 +1,5 @@
+import { HOSTED_NAMES, WEBHOOK_TYPES } from '@troupe/protocol/webhook'
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { payloadOf } from '../../src/webhooks/payload.ts'
 import { newSecret, signedHeaders } from '../../src/webhooks/sign.ts'
@@ -58,6 +60,15 @@ test.each(GENERATIONS)('Z2 while two secrets are valid, unwrap of $version verif
     expect(new Client({ apiKey: 'any', webhookKey }).beta.webhooks.unwrap(body, { headers }).id).toBe('sevt_1')
   const { webhooks } = new Client({ apiKey: 'any', webhookKey: newSecret() }).beta
   expect(() => webhooks.unwrap(body, { headers })).toThrow()
+})
+
+test('Z6 every hosted name is one that the official SDK knows', () => {
+  const types = readFileSync(
+    new URL('../../../../node_modules/anthropic-sdk-1.12/resources/beta/webhooks.d.ts', import.meta.url),
+    'utf8',
+  )
+  for (const name of Object.values(HOSTED_NAMES)) expect(types).toContain(`type: '${name}'`)
+  for (const name of Object.keys(HOSTED_NAMES)) expect(WEBHOOK_TYPES).toContain(name)
 })
 
 test('the oldest SDK has no webhooks to verify', () => {
