@@ -185,7 +185,8 @@ describe('folders of the server', () => {
 
   test('http writes what webhooks are to do, and never calls who does it', () => {
     const found = imports.filter(
-      ({ file, target }) => within(file, `${SERVER}/http`) && /webhooks\/(deliverer|send)$/.test(target),
+      ({ file, target }) =>
+        within(file, `${SERVER}/http`) && /webhooks\/(deliverer|fan-out|attempt|send)$/.test(target),
     )
     expect(found.map(shown)).toEqual([])
   })

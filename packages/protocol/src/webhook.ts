@@ -20,6 +20,7 @@ export const HOSTED_NAMES: Readonly<Record<string, string>> = {
   'session.status_running': 'session.status_run_started',
   'session.status_idle': 'session.status_idled',
   'session.thread_status_idle': 'session.thread_idled',
+  'session.thread_status_terminated': 'session.thread_terminated',
 }
 
 export type WebhookNames = 'stream' | 'hosted'

@@ -1,32 +1,16 @@
 import { newId } from '@troupe/protocol/ids'
-import { chooses, TEST_TYPE } from '@troupe/protocol/webhook'
-import type { Clock } from '../lib/clock.ts'
-import type { Logger } from '../lib/logger.ts'
 import type { Service } from '../lib/service.ts'
 import { OUTBOX, type Wakeups } from '../log/wakeups.ts'
-import type { DeliveryRow, DisabledReason, EndpointRow, WebhookStore } from '../store/webhooks.ts'
-import { pauseAfter } from './backoff.ts'
-import { isOfSession, payloadOf } from './payload.ts'
-import type { Send, SendResult } from './send.ts'
-import { signedHeaders } from './sign.ts'
+import type { DeliveryRow } from '../store/webhooks.ts'
+import { attempt, type AttemptParts } from './attempt.ts'
+import { fanOut } from './fan-out.ts'
 
-export interface DelivererParts {
-  store: WebhookStore
+export interface DelivererParts extends AttemptParts {
   wakeups: Wakeups
-  clock: Clock
-  logger: Logger
-  send: Send
-  /** Of this server, for `user-agent`. */
-  version: string
-  /** The session as `/v1` shows it, for endpoints that include it; null when it is gone. */
-  renderSession(id: string): Promise<object | null>
-  random?: () => number
   /** When the server stops, requests under way are given this long, in ms; what is cut is sent again. Default 3,000. */
   stopMs?: number
 }
 
-/** Rows of one fan-out transaction, about: bounds how long other writers wait for it. */
-const FAN_OUT_ROWS = 500
 /** Requests at once to one endpoint; one that hangs takes nothing from the others. */
 const PER_ENDPOINT = 4
 /** After this a claim is void. Longer than a request may take. */
@@ -52,6 +36,8 @@ export class Deliverer implements Service {
   readonly #cut = new AbortController()
   readonly #inFlight = new Map<string, { endpointId: string; done: Promise<void> }>()
   #loop: Promise<void> | null = null
+  /** The store failed; said once, not every second. */
+  #heldUp = false
   #purgedAt = Number.NEGATIVE_INFINITY
 
   constructor(parts: DelivererParts) {
@@ -84,10 +70,14 @@ export class Deliverer implements Service {
     using wakeup = wakeups.subscribe(OUTBOX)
     const { signal } = this.#stopping
     while (!signal.aborted) {
-      const wait = await this.#pass().catch((err: unknown) => {
-        logger.warn({ err }, 'webhooks are held up; trying again')
-        return BUSY_MS
-      })
+      let wait = BUSY_MS
+      try {
+        wait = await this.#pass()
+        this.#heldUp = false
+      } catch (err) {
+        if (!this.#heldUp) logger.warn({ err }, 'webhooks are held up; trying again every second')
+        this.#heldUp = true
+      }
       const timer = setTimeout(() => wakeups.ring(OUTBOX), wait)
       await wakeup.next(signal)
       clearTimeout(timer)
@@ -97,9 +87,8 @@ export class Deliverer implements Service {
   /** Does what is to do now; answers for how long there is nothing, in ms. */
   async #pass(): Promise<number> {
     const { store, clock } = this.#parts
-    const purging = await this.#purge()
-    if ((await this.#enabled()).length === 0) return purging ? BUSY_MS : LOOK_MS
-    await this.#fanOut()
+    const longest = (await this.#purge()) ? BUSY_MS : LOOK_MS
+    if (!(await fanOut(store, clock, this.#stopping.signal))) return longest
     const at = clock.now()
     const due = await store.nextDue()
     if (due !== null && due <= at) {
@@ -107,36 +96,11 @@ export class Deliverer implements Service {
       for (const delivery of await store.claimDue(claim, PER_ENDPOINT, this.#busy())) this.#begin(delivery)
     }
     const next = await store.nextDue()
-    if (purging) return BUSY_MS
-    if (next === null) return LOOK_MS
-    return next <= at ? BUSY_MS : Math.min(next - at, LOOK_MS)
+    if (next === null) return longest
+    return next <= at ? BUSY_MS : Math.min(next - at, longest)
   }
 
-  async #enabled(): Promise<EndpointRow[]> {
-    return (await this.#parts.store.listEndpoints()).filter(({ status }) => status === 'enabled')
-  }
-
-  async #fanOut(): Promise<void> {
-    const { store, clock } = this.#parts
-    let limit = FAN_OUT_ROWS
-    while (!this.#stopping.signal.aborted) {
-      const { cursor, rows } = await store.readUntold(limit)
-      const last = rows.at(-1)
-      if (!last) return
-      // Read after the rows: an endpoint that is not among these begins to hear behind them.
-      const endpoints = await this.#enabled()
-      if (endpoints.length === 0) return
-      const deliveries = rows.flatMap((row) =>
-        endpoints
-          .filter(({ afterN, types }) => afterN < row.n && chooses(types, row.type))
-          .map(({ id }) => ({ ...row, id: newId('whd'), endpointId: id })),
-      )
-      await store.fanOut(cursor, last.n, deliveries, clock.now())
-      if (rows.length < limit) return
-      limit = Math.max(1, Math.floor(FAN_OUT_ROWS / endpoints.length))
-    }
-  }
-
+  /** How many requests are under way to each endpoint. */
   #busy(): Record<string, number> {
     const counts: Record<string, number> = {}
     for (const { endpointId } of this.#inFlight.values()) counts[endpointId] = (counts[endpointId] ?? 0) + 1
@@ -145,7 +109,7 @@ export class Deliverer implements Service {
 
   #begin(delivery: DeliveryRow): void {
     const { wakeups, logger } = this.#parts
-    const done = this.#deliver(delivery)
+    const done = attempt(this.#parts, delivery, this.#cut.signal)
       .catch((err: unknown) => logger.warn({ err, delivery: delivery.id }, 'a webhook attempt could not be noted'))
       .finally(() => {
         this.#inFlight.delete(delivery.id)
@@ -153,61 +117,6 @@ export class Deliverer implements Service {
         wakeups.ring(OUTBOX)
       })
     this.#inFlight.set(delivery.id, { endpointId: delivery.endpointId, done })
-  }
-
-  async #deliver(delivery: DeliveryRow): Promise<void> {
-    const { store, clock, logger, send, version } = this.#parts
-    const endpoint = await store.readEndpoint(delivery.endpointId)
-    if (!endpoint) return
-    const body = JSON.stringify(await this.#payload(delivery, endpoint))
-    const at = clock.now()
-    const { secret, previousSecret, previousUntil } = endpoint
-    const secrets = previousSecret && (previousUntil ?? 0) > at ? [secret, previousSecret] : [secret]
-    const headers = {
-      'content-type': 'application/json',
-      'user-agent': `Troupe/${version}`,
-      ...signedHeaders(delivery.id, at, body, secrets),
-    }
-    const result = await send({ url: endpoint.url, headers, body }, this.#cut.signal)
-    // Cut by us: nothing was learnt, and the claim is given back.
-    if (this.#cut.signal.aborted) return
-    const now = clock.now()
-    const outcome = this.#judge(delivery, result, now)
-    const disabled = await store.note({
-      id: delivery.id,
-      claim: delivery.claim,
-      attempt: { at, durationMs: Math.max(0, now - at), httpStatus: result.httpStatus, error: result.error },
-      responseBody: result.responseBody,
-      disabledEventId: newId('sevt'),
-      ...outcome,
-    })
-    const { httpStatus: status, error } = result
-    const fields = { endpoint: endpoint.id, delivery: delivery.id, status, error }
-    logger.debug(fields, 'webhook attempt')
-    if (disabled) logger.warn({ ...fields, reason: outcome.disable }, 'webhook endpoint disabled')
-  }
-
-  async #payload(delivery: DeliveryRow, { names, include }: EndpointRow) {
-    if (!include.includes('session') || !isOfSession(delivery)) return payloadOf(delivery, names)
-    return payloadOf(delivery, names, await this.#parts.renderSession(delivery.sessionId))
-  }
-
-  #judge(
-    { type, attemptCount }: DeliveryRow,
-    { httpStatus, refused }: SendResult,
-    now: number,
-  ): { status: DeliveryRow['status']; nextAt: number | null; disable: DisabledReason | null } {
-    if (httpStatus !== null && httpStatus >= 200 && httpStatus < 300)
-      return { status: 'delivered', nextAt: null, disable: null }
-    // A test shows how it went, once, and has no consequences.
-    if (type === TEST_TYPE) return { status: 'failed', nextAt: null, disable: null }
-    const pause = pauseAfter(attemptCount, this.#parts.random)
-    const given = pause === null ? null : now + pause
-    return {
-      status: given === null ? 'failed' : 'pending',
-      nextAt: given,
-      disable: finalReason(httpStatus, refused) ?? (given === null ? 'failing' : null),
-    }
   }
 
   /** Drops a part of what is too old; says whether there is more of it. */
@@ -219,11 +128,4 @@ export class Deliverer implements Service {
     this.#purgedAt = now
     return false
   }
-}
-
-/** Why an endpoint is disabled at its first such answer; null where it may still come right. */
-function finalReason(httpStatus: number | null, refused: boolean): DisabledReason | null {
-  if (refused) return 'address_refused'
-  if (httpStatus === 410) return 'gone'
-  return httpStatus !== null && httpStatus >= 300 && httpStatus < 400 ? 'redirected' : null
 }

@@ -62,7 +62,8 @@ async function addressOf(url: URL, allowPrivate: boolean, resolve: Resolve): Pro
   const literal = literalOf(url)
   const found = literal ? [{ address: literal, family: literal.includes(':') ? 6 : 4 }] : await resolve(url.hostname)
   const wrong = allowPrivate ? undefined : found.find(({ address }) => !isPublicAddress(address))
-  if (wrong) throw new AddressRefused(privateAddress(`${url.hostname} (${wrong.address})`))
+  // Which one is not said: a caller must not learn what only this machine's name server knows.
+  if (wrong) throw new AddressRefused(privateAddress(url.hostname))
   // IPv4 first: an IPv6 address is often resolved where there is no way to it, and only one address is tried.
   const chosen = found.find(({ family }) => family === 4) ?? found[0]
   if (!chosen) throw new Error(`${url.hostname} has no address`)

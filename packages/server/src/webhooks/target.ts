@@ -35,6 +35,6 @@ export function literalOf(url: URL): string | null {
 }
 
 export const privateAddress = (shown: string): string =>
-  `${shown} is not an address of the public internet. The operator can allow it with TROUPE_WEBHOOK_ALLOW_PRIVATE.`
+  `${shown} is, or leads to, an address that is not of the public internet. The operator can allow it with TROUPE_WEBHOOK_ALLOW_PRIVATE.`
 
 const isLocalName = (host: string) => /(^|\.)localhost\.?$/.test(host)

@@ -1,4 +1,6 @@
 import type { LookupAddress } from 'node:dns'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isPublicAddress } from '../../src/webhooks/address.ts'
 import { systemResolver } from '../../src/webhooks/resolve.ts'
@@ -102,7 +104,8 @@ describe('names', () => {
     const send = sender({ allowPrivate: false, resolve })
     const result = await send(sent(hook().replace('http:', 'https:')), never)
     expect(result).toMatchObject({ httpStatus: null, refused: true })
-    expect(result.error).toMatch(/hooks\.example \(127\.0\.0\.1\) is not an address of the public internet/)
+    expect(result.error).toMatch(/^hooks\.example is, or leads to, an address that is not of the public internet/)
+    expect(result.error).not.toMatch(/127/)
     expect(target.received).toEqual([])
   })
 
@@ -117,6 +120,24 @@ describe('names', () => {
     expect(await send(sent(hook()), never)).toMatchObject({ httpStatus: 200, responseBody: 'thanks', error: null })
     expect(asked).toEqual(['hooks.example'])
     expect(target.received[0]!.headers.host).toBe(new URL(hook()).host)
+  })
+
+  test('Z4 over TLS the certificate is asked for by name, though the connection goes to the address', async () => {
+    const asked = Promise.withResolvers<string>()
+    const tls = createServer({
+      SNICallback(name, done) {
+        asked.resolve(name)
+        done(new Error('none here'))
+      },
+    })
+    await new Promise<void>((listening) => tls.listen(0, '127.0.0.1', listening))
+    const { port } = tls.address() as AddressInfo
+    const send = sender({ allowPrivate: true, resolve: () => Promise.resolve([v4('127.0.0.1')]) })
+    const result = await send(sent(`https://hooks.example:${port}/`), never)
+    expect(await asked.promise).toBe('hooks.example')
+    expect(result).toMatchObject({ httpStatus: null, refused: false })
+    expect(result.error).not.toBeNull()
+    await new Promise((closed) => tls.close(closed))
   })
 
   test('Z4 a name that leads nowhere, or whose server is silent, is a failure and no refusal', async () => {

@@ -185,6 +185,19 @@ test('Z12 a replay of more events than one call goes through says where to go on
   expect(rows).toHaveLength(MAX_REPLAY + 200)
 })
 
+test('Z13 a delivery leaves the log after 30 days', async () => {
+  const { id } = await bench.endpoint()
+  await bench.tell()
+  await bench.deliveries(id, all('delivered'))
+  const [from, count] = [bench.now, async () => (await bench.hooks.listDeliveries(id, {}, 'asc', 9, null)).rows.length]
+  bench.advance(from + 30 * 24 * HOUR)
+  await bench.tell()
+  await bench.deliveries(id, (rows) => rows.length === 2 && all('delivered')(rows))
+  bench.advance(bench.now + HOUR)
+  while ((await count()) > 1) await new Promise((resolve) => setImmediate(resolve))
+  expect(await count()).toBe(1)
+})
+
 test('Z7 a stop cuts what is under way after a while; it was no attempt, and is sent again by the next server', async () => {
   await bench.end()
   bench = await delivererBench({ stopMs: 10 })

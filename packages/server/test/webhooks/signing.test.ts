@@ -1,4 +1,4 @@
-import { HOSTED_NAMES, WEBHOOK_TYPES } from '@troupe/protocol/webhook'
+import { HOSTED_NAMES, isWebhookType } from '@troupe/protocol/webhook'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { payloadOf } from '../../src/webhooks/payload.ts'
@@ -68,7 +68,7 @@ test('Z6 every hosted name is one that the official SDK knows', () => {
     'utf8',
   )
   for (const name of Object.values(HOSTED_NAMES)) expect(types).toContain(`type: '${name}'`)
-  for (const name of Object.keys(HOSTED_NAMES)) expect(WEBHOOK_TYPES).toContain(name)
+  for (const name of Object.keys(HOSTED_NAMES)) expect(isWebhookType(name)).toBe(true)
 })
 
 test('the oldest SDK has no webhooks to verify', () => {
