@@ -83,6 +83,31 @@ describe('webhooks of a server', () => {
     await once(id, ended)
   })
 
+  test('Z8 three hundred sessions created at once are told to three endpoints, one of them slow, over a restart', async () => {
+    const types = ['session.created']
+    const paths = ['/a', '/b', '/slow']
+    for (const path of paths) await create({ url: target.url + path, types })
+    target.answer = ({ path }, response) => {
+      if (path === '/slow') setTimeout(() => response.end(), 5)
+      else response.end()
+    }
+    const ids: string[] = []
+    const creator = async () => {
+      while (ids.length < 300) {
+        const place = ids.push('') - 1
+        ids[place] = (await server.create(null)).id
+      }
+    }
+    await Promise.all(Array.from({ length: 32 }, creator))
+    await server.restart()
+    const told = (path: string) =>
+      new Set(target.received.flatMap((one) => (one.path === path ? [one.payload.data.id] : [])))
+    while (paths.some((path) => told(path).size < 300)) await target.until(target.received.length + 1)
+    for (const path of paths) expect([...told(path)].sort()).toEqual([...ids].sort())
+    // Each event of each endpoint has one id, however often it came.
+    expect(new Set(target.received.map(({ id }) => id)).size).toBe(900)
+  })
+
   test('Z19 include session sends what a retrieve would answer', async () => {
     await create({ types: ['session.status_idle'], include: ['session'] })
     const session = await server.create('say fat')
