@@ -158,10 +158,11 @@ describe('folders of the server', () => {
     lib: { all: [] },
     store: { all: [] },
     log: { all: ['store'] },
+    webhooks: { all: ['log', 'store'] },
     agents: { all: ['store'] },
     sessions: { all: ['log', 'store', 'agents'] },
     runner: { all: ['sessions', 'log', 'store', 'agents'] },
-    http: { all: ['sessions', 'log', 'capabilities'], types: ['store', 'agents'] },
+    http: { all: ['sessions', 'webhooks', 'log', 'capabilities'], types: ['store', 'agents'] },
   }
   /** Values that may be imported where otherwise only types are: a class of errors is known by `instanceof`. */
   const EXCEPTIONS = [`${SERVER}/http/errors.ts ${SERVER}/store/store`]
@@ -180,6 +181,14 @@ describe('folders of the server', () => {
       return asTypes(each) && (each.typeOnly || EXCEPTIONS.includes(`${each.file} ${each.target}`))
     })
     expect(found).toEqual([])
+  })
+
+  test('http writes what webhooks are to do, and never calls who does it', () => {
+    const found = imports.filter(
+      ({ file, target }) =>
+        within(file, `${SERVER}/http`) && /webhooks\/(deliverer|fan-out|attempt|send)$/.test(target),
+    )
+    expect(found.map(shown)).toEqual([])
   })
 
   test('config imports nothing of ours but lib', () => {

@@ -170,10 +170,13 @@ describe('what the documents show', () => {
     'POST /cancel/:id': () => ({ status: 'cancelled', message: text(/cancelled successfully$/) }),
     'GET /sessions/': () => has(like({ status: 'cancelled', claude_session_id: any })),
     'DELETE /sessions/cleanup': () => ({ removed: 0, message: 'Cleaned up 0 old sessions' }),
-    'POST /v1/sessions': ({ headers }) =>
-      headers.prefer
-        ? { status: 'idle', stop_reason: { type: 'end_turn' }, result: { text: text(/^This is what I found/) } }
-        : { type: 'session', id: text(/^sesn_/), last_error: null },
+    'GET /v1/approvals': () => ({ data: [like({ type: 'approval', status: 'pending', tool_name: 'Write' })] }),
+    'POST /v1/sessions': ({ headers, body }) =>
+      headers.prefer && body.includes('notes.txt')
+        ? { status: 'idle', stop_reason: { type: 'requires_action' }, required_actions: [like({ tool_name: 'Write' })] }
+        : headers.prefer
+          ? { status: 'idle', stop_reason: { type: 'end_turn' }, result: { text: text(/^This is what I found/) } }
+          : { type: 'session', id: text(/^sesn_/), last_error: null },
     'GET /v1/sessions/:id': ({ url }) =>
       url.includes('wait_for') ? { status: 'idle', stop_reason: { type: 'interrupted' } } : { type: 'session' },
     'POST /v1/sessions/:id': () => ({ type: 'session' }),
@@ -192,6 +195,8 @@ describe('what the documents show', () => {
           ),
     'GET /v1/sessions/:id/turns': () => ({ data: has(like({ type: 'turn', number: 1 })) }),
     'GET /v1/sessions': () => ({ data: has(like({ type: 'session' })) }),
+    'POST /v1/webhook_endpoints': () => ({ type: 'webhook_endpoint', status: 'enabled', secret: text(/^whsec_/) }),
+    'GET /v1/webhook_endpoints': () => ({ data: has(like({ type: 'webhook_endpoint' })) }),
     'PUT /_demo/scripts/:id': () => ({ steps: any }),
     'GET /_demo/requests': () => ({ data: any }),
     'DELETE /_demo/scripts/:id': () => ({ deleted: true }),

@@ -45,6 +45,7 @@ const sessions: SessionContext = {
 const server = await buildServer({
   sessions,
   previews,
+  webhooks: { store: store.webhooks, wakeups, clock: systemClock, allowPrivate: false },
   logger: silentLogger,
   clock: systemClock,
   clientTools: new ClientToolTokens(),

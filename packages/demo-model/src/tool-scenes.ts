@@ -2,7 +2,7 @@ import { sampleOf } from './sample.ts'
 import { inWorkdir, missing, quote, type Scene } from './scene.ts'
 import type { Step } from './step.ts'
 
-const LIST_COMMAND = 'pwd && ls -la'
+const LIST_COMMAND = 'ls -la'
 
 export function listFiles(scene: Scene): Step[] {
   const absent = missing(scene, 'Bash')

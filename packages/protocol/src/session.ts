@@ -126,7 +126,8 @@ export const PageQuery = z.object({
   order: z.enum(['asc', 'desc']).optional(),
 })
 
-const oneOrMany = <T extends z.ZodType>(item: T) =>
+/** A query parameter that may be repeated. */
+export const oneOrMany = <T extends z.ZodType>(item: T) =>
   z.preprocess(
     (value) => (value === undefined || Array.isArray(value) ? value : [value]),
     z.array(item).max(100).optional(),

@@ -20,10 +20,14 @@ import { Runner } from './runner/runner.ts'
 import { sessionPaths } from './sessions/admission.ts'
 import { ClientToolTokens } from './sessions/client-tools.ts'
 import type { SessionContext } from './sessions/context.ts'
+import { sessionToWire } from './sessions/session-status.ts'
 import { sweepFolders } from './sessions/sweep-folders.ts'
 import { lockDataFolder } from './store/data-lock.ts'
 import { openSqliteStore } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
+import { Deliverer } from './webhooks/deliverer.ts'
+import { systemResolver } from './webhooks/resolve.ts'
+import { sender } from './webhooks/send.ts'
 
 export interface AppOptions {
   logger?: Logger
@@ -133,6 +137,18 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     )
     await runner.start()
     undo.push(() => runner.stop())
+    const webhooks = { store: store.webhooks, wakeups, clock, allowPrivate: config.webhook_allow_private }
+    const deliverer = new Deliverer({
+      ...webhooks,
+      logger,
+      version,
+      send: sender({ allowPrivate: config.webhook_allow_private, resolve: systemResolver() }),
+      async renderSession(id) {
+        const session = await store.readSession(id)
+        return session && sessionToWire(store, session, clock.now())
+      },
+    })
+    undo.push(() => deliverer.stop())
     const sweeper = setInterval(
       () => void sweep(false).catch((err: unknown) => logger.warn({ err }, 'sweep failed')),
       SWEEP_EVERY_MS,
@@ -141,6 +157,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const server: HttpServer = await buildServer({
       sessions,
       previews,
+      webhooks,
       logger,
       clock,
       clientTools,
@@ -159,6 +176,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const folders = await readdir(sessionsDir).catch(() => [])
     await server.start()
     listening.resolve(server.url)
+    // Not before: who is told something may ask at once.
+    await deliverer.start()
     const sweeping = new AbortController()
     const swept = sweepFolders(store, sessionsDir, folders, sweeping.signal).catch((err: unknown) =>
       logger.warn({ err }, 'folders without a session could not be removed'),

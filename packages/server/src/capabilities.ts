@@ -26,7 +26,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'files', status: 'not yet' },
   { id: 'threads', status: 'not yet' },
   { id: 'mcp_servers', status: 'not yet' },
-  { id: 'webhooks', status: 'not yet' },
+  { id: 'webhooks', status: 'yes' },
   { id: 'schedules', status: 'not yet' },
   { id: 'console', status: 'not yet' },
   { id: 'api_keys', status: 'not yet' },

@@ -50,6 +50,10 @@ export const ConfigSchema = z.object({
     .describe('Time that calls in sessions of the origin API wait for an answer; 0: they are refused at once'),
   drain_seconds: integer(0, 86_400).default(30).describe('Time that running turns are given when the server stops'),
   model_stall_seconds: integer(1, 86_400).default(300).describe('Silence of the model after which a turn is ended'),
+  webhook_allow_private: z
+    .union([z.boolean(), z.stringbool()])
+    .default(false)
+    .describe('Whether webhooks may go to private addresses and by http: to all that this machine can reach'),
   log_level: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')

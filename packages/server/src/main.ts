@@ -78,6 +78,8 @@ export function banner(app: App): string {
     lines.push(
       `  \x1b[31mCORS     ${origin === '*' ? 'pages of EVERY web site' : origin === 'null' ? 'local files and sandboxed pages ("null")' : origin} may drive this server and run code here\x1b[0m`,
     )
+  if (config.webhook_allow_private)
+    lines.push(`  \x1b[31mWebhooks may be sent to private addresses: callers can reach what this machine can\x1b[0m`)
   if (!isLoopback(config.host)) lines.push(`  \x1b[31mHost     ${config.host} is reachable from other machines\x1b[0m`)
   lines.push(
     '',

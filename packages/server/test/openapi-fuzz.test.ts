@@ -10,7 +10,7 @@ const SEED = Number(process.env.FUZZ_SEED ?? Date.now() % 1_000_000)
 const CALLS = Number(process.env.FUZZ_CALLS ?? 1500)
 
 test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${SEED})`, async () => {
-  const server = await testServer({ max_running: 2, drain_seconds: 0 })
+  const server = await testServer({ max_running: 2, drain_seconds: 0, webhook_allow_private: true })
   const document = await server.get<OpenApi & object>('/openapi.json')
   const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true })
   ajv.addSchema(document, 'openapi')
@@ -25,6 +25,15 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     sessions.push(id, uuid)
     turns.push(...(await server.turns(id)))
   }
+  // Nobody listens there, and that is known at once.
+  const hook = { url: 'http://127.0.0.1:9/', types: ['*'] }
+  const endpoints: string[] = []
+  const deliveries: { id: string; webhook_endpoint_id: string }[] = []
+  for (let index = 0; index < 2; index++) {
+    const { id } = await server.post<{ id: string }>('/v1/webhook_endpoints', hook)
+    endpoints.push(id)
+    deliveries.push(await server.post(`/v1/webhook_endpoints/${id}/test`))
+  }
   // Chosen when the call is made, so that what was created meanwhile is asked for too.
   const newest = fc.nat(7)
   const prompt = fc.constantFrom('say x', 'hold', 'crash', 'error overloaded')
@@ -32,6 +41,12 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
   const hints = {
     session_id: newest.map((n) => () => sessions.at(-1 - n) ?? sessions[0]),
     turn_id: newest.map((n) => () => (turns.at(-1 - n) ?? turns[0])!.id),
+    webhook_endpoint_id: newest.map((n) => () => endpoints.at(-1 - n) ?? endpoints[0]),
+    delivery_id: newest.map((n) => () => (deliveries.at(-1 - n) ?? deliveries[0])!.id),
+    url: mostly(hook.url),
+    types: mostly(hook.types),
+    from: fc.constant(() => new Date().toISOString()),
+    to: mostly(undefined),
     prompt,
     content: prompt,
     agent: mostly('agent_default'),
@@ -55,6 +70,8 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     const call = make()
     const owner = turns.find((turn) => turn.id === call.params.turn_id)?.session_id
     if (owner) call.params.session_id = owner
+    const sender = deliveries.find(({ id }) => id === call.params.delivery_id)?.webhook_endpoint_id
+    if (sender) call.params.webhook_endpoint_id = sender
     // An empty or dotted name would make another path of it.
     const named = (_: string, name: string) => encodeURIComponent(call.params[name]!.replace(/^\.{0,2}$/, 'x'))
     const path = call.path.replaceAll(/\{(\w+)\}/g, named)
@@ -83,6 +100,8 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     if (!response.ok) return
     const { type: kind, id, session_id } = body as { type?: string; id?: string; session_id?: string }
     if (kind === 'session') sessions.push(id!)
+    else if (kind === 'webhook_endpoint' && !endpoints.includes(id!)) endpoints.push(id!)
+    else if (kind === 'webhook_delivery') deliveries.push(body as (typeof deliveries)[number])
     else if (call.path === '/execute') sessions.push(session_id!)
     if (call.method === 'POST' && call.path.endsWith('/events'))
       for (const event of (body as { data: SessionEvent[] }).data)

@@ -108,6 +108,26 @@ describe('the table', () => {
     expect(judge('Grep', { pattern: 'x' })).toBe('allow')
     expect(judge('Read', { file_path: '/etc/passwd' })).toBe('ask')
     expect(judge('Read', { file_path: 'way-out/passwd' })).toBe('ask')
+    for (const command of ['ls -la', 'pwd', 'cat src/a.ts', 'head -n 3 a'])
+      expect(judge('Bash', { command }), command).toBe('allow')
+    for (const command of [
+      'cat /etc/passwd',
+      'ls ..',
+      'cat way-out/passwd',
+      'ls; rm x',
+      'cat a > b',
+      'ls $(x)',
+      'cat ~/x',
+      'ls */passwd',
+      'cat "../x"',
+      'A=1 ls',
+      'find . -delete',
+      'lsx',
+      'cat a | sh',
+      'tail\nrm x',
+      'cat <x',
+    ])
+      expect(judge('Bash', { command }), command).toBe('ask')
     for (const name of ['Bash', 'Write', 'Edit', 'WebFetch', 'WebSearch', 'mcp__x__y', 'SomethingNew'])
       expect(judge(name, {}), name).toBe('ask')
   })
@@ -145,7 +165,7 @@ describe('the table', () => {
         throw new Error('no')
       },
     }
-    expect(judge('Bash', hostile)).toBe('ask')
+    expect(judge('Bash', hostile)).toBe('deny')
     expect(table({ permission_rules: [rule('Bash(x)', 'deny')] })('Bash', hostile)).toBe('deny')
   })
 })

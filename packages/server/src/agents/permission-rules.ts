@@ -107,6 +107,17 @@ export function splitCommand(line: string): { parts: string[]; simple: boolean }
   return { parts: commands, simple: simple && quote === null && commands.length === 1 && commands[0] === line.trim() }
 }
 
+/** Commands that only look, with any of their options, and write nothing but to their output. */
+const LOOKING = new Set(['ls', 'pwd', 'cat', 'head', 'tail', 'wc', 'stat', 'whoami', 'uname', 'true'])
+
+/** Whether a shell line is one plain command that only looks, and only into the workdir. What is in doubt is not. */
+export function onlyLooks(line: string, cwd: string): boolean {
+  const { parts, simple } = splitCommand(line)
+  if (!simple || /[*?[\]~'"\\=]/.test(line)) return false
+  const [command = '', ...args] = parts[0]!.split(/\s+/)
+  return LOOKING.has(command) && args.every((arg) => arg.startsWith('-') || isInside(arg, cwd))
+}
+
 /** A command without what may stand before it. */
 const bare = (text: string): string =>
   text.trim().replace(/^((sudo|env|command|exec|nohup|time|nice|[A-Za-z_][A-Za-z0-9_]*=\S*)\s+)+/, '')

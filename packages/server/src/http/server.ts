@@ -9,6 +9,7 @@ import type { Logger } from '../lib/logger.ts'
 import type { Service } from '../lib/service.ts'
 import type { Previews } from '../log/previews.ts'
 import type { SessionContext } from '../sessions/context.ts'
+import type { WebhookContext } from '../webhooks/endpoints.ts'
 import { Cursors } from './cursor.ts'
 import { closedDoors } from './doors.ts'
 import { answerErrors } from './errors.ts'
@@ -23,6 +24,7 @@ import { metaRoutes } from './routes/meta.ts'
 import { originRoutes } from './routes/origin.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { turnRoutes } from './routes/turns.ts'
+import { webhookRoutes } from './routes/webhooks.ts'
 
 export interface About {
   version: string
@@ -36,6 +38,7 @@ export interface About {
 export interface HttpContext {
   sessions: SessionContext
   previews: Previews
+  webhooks: WebhookContext
   logger: Logger
   clock: Clock
   config: { host: string; port: number; corsOrigins: string[] }
@@ -128,6 +131,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     turnRoutes(server, routes)
     approvalRoutes(server, routes)
     clientToolRoutes(server, routes)
+    webhookRoutes(server, routes)
   })
   return {
     fastify,

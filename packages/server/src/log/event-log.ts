@@ -1,7 +1,8 @@
+import { isWebhookType } from '@troupe/protocol/webhook'
 import type { Committed, EventRow, SessionChange, SessionRow, Store } from '../store/store.ts'
 import { Projections } from './projections.ts'
 import { eventJson } from './wire.ts'
-import { DISPATCH, type Wakeups } from './wakeups.ts'
+import { DISPATCH, OUTBOX, type Wakeups } from './wakeups.ts'
 
 /** Events a tail reads at once. */
 const PAGE_SIZE = 500
@@ -65,6 +66,7 @@ export class EventLog {
     this.projections.forget(id)
     this.#recent.delete(id)
     this.#wakeups.ring(id)
+    this.#wakeups.ring(OUTBOX)
   }
 
   /** Up to `limit` events after `after`; an empty answer means there are none yet. */
@@ -118,6 +120,7 @@ export class EventLog {
     if (recent) for (const row of committed.events) remember(recent, new LoggedEvent(row))
     this.#wakeups.ring(change.sessionId)
     if (change.session?.queuedAt) this.#wakeups.ring(DISPATCH)
+    if (committed.events.some(({ type }) => isWebhookType(type))) this.#wakeups.ring(OUTBOX)
     return committed
   }
 }

@@ -43,3 +43,6 @@ export class Wakeups {
 
 /** Topic of the runner: some session may have work. */
 export const DISPATCH = 'dispatch'
+
+/** Topic of the webhooks: there may be something to tell, or to send. */
+export const OUTBOX = 'outbox'

@@ -1,7 +1,7 @@
 import type { PermissionMode, PermissionRule, SessionAgent } from '@troupe/protocol/agent'
 import { TOOLSET_TOOLS, type ToolsetTool } from '@troupe/protocol/agent'
 import type { ApprovalKind } from '@troupe/protocol/approval'
-import { closeness, isInside, pathOf, ruleMatches } from '../agents/permission-rules.ts'
+import { closeness, isInside, onlyLooks, pathOf, ruleMatches } from '../agents/permission-rules.ts'
 import type { SessionRow } from '../store/store.ts'
 import type { GrantRow } from '../store/approvals.ts'
 
@@ -108,6 +108,9 @@ export class PermissionTable {
     if (HARMLESS.has(name)) return { permission: 'allow', reason: 'It changes nothing by itself.' }
     const path = typeof input === 'object' && input !== null ? pathOf(input as Record<string, unknown>) : null
     const inside = path === null || isInside(path, this.#cwd)
+    const { command } = (input ?? {}) as { command?: unknown }
+    if (name === 'Bash' && typeof command === 'string' && onlyLooks(command, this.#cwd))
+      return { permission: 'allow', reason: 'It only looks, in the workdir.' }
     if (READING.has(name))
       return inside
         ? { permission: 'allow', reason: 'It only reads, in the workdir.' }

@@ -172,4 +172,74 @@ export const MIGRATIONS: readonly string[] = [
   alter table turns add column resume text;
   alter table turns add column recoveries text not null default '[]';
   `,
+  // The outbox says by itself what happened, so that it can be told of a session that is gone. Its numbers are never
+  // used again (autoincrement): a reader's cursor would pass over what bears an old one.
+  `
+  create table outbox_2 (
+    n integer primary key autoincrement,
+    session_id text not null,
+    seq integer not null,
+    type text not null,
+    created_at integer not null,
+    event_id text not null default '',
+    turn_id text,
+    thread_id text
+  );
+  insert into outbox_2
+    select o.n, o.session_id, o.seq, o.type, o.created_at, e.id, e.turn_id, e.thread_id
+    from outbox o join events e on e.session_id = o.session_id and e.seq = o.seq order by o.n;
+  drop table outbox;
+  alter table outbox_2 rename to outbox;
+  create index outbox_age on outbox (created_at);
+
+  create table webhook_cursor (only integer primary key check (only = 1), n integer not null);
+  insert into webhook_cursor values (1, 0);
+
+  create table webhook_endpoints (
+    id text primary key,
+    url text not null,
+    description text,
+    types text not null,
+    names text not null,
+    include text not null,
+    status text not null,
+    disabled_reason text,
+    disabled_at integer,
+    secret text not null,
+    previous_secret text,
+    previous_until integer,
+    after_n integer not null,
+    enabled_at integer not null,
+    last_delivered_at integer,
+    created_at integer not null,
+    updated_at integer not null
+  );
+
+  create table webhook_deliveries (
+    id text primary key,
+    endpoint_id text not null,
+    event_id text not null,
+    type text not null,
+    session_id text not null,
+    turn_id text,
+    thread_id text,
+    seq integer not null,
+    occurred_at integer not null,
+    status text not null,
+    attempt_count integer not null,
+    claim integer not null,
+    claimed_by text,
+    next_at integer,
+    attempts text not null,
+    response_body text,
+    created_at integer not null,
+    queued_at integer not null,
+    delivered_at integer
+  );
+  create unique index webhook_deliveries_event on webhook_deliveries (endpoint_id, event_id);
+  create index webhook_deliveries_list on webhook_deliveries (endpoint_id, created_at, id);
+  create index webhook_deliveries_session on webhook_deliveries (endpoint_id, session_id, created_at, id);
+  create index webhook_deliveries_open on webhook_deliveries (endpoint_id, created_at, id) where status <> 'delivered';
+  create index webhook_deliveries_due on webhook_deliveries (endpoint_id, next_at) where status = 'pending';
+  `,
 ]

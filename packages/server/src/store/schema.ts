@@ -10,7 +10,6 @@ export interface Tables {
   grants: GrantsTable
   transcript: TranscriptTable
   tombstones: { id: string; deleted_at: number }
-  outbox: { n: number | null; session_id: string; seq: number; type: string; created_at: number }
   idempotency: IdempotencyTable
 }
 

@@ -1,4 +1,7 @@
 import Sqlite from 'better-sqlite3'
+import { newId } from '@troupe/protocol/ids'
+import { isWebhookType } from '@troupe/protocol/webhook'
+import { chmodSync, closeSync, existsSync, openSync } from 'node:fs'
 import {
   type Compilable,
   DummyDriver,
@@ -28,6 +31,7 @@ import {
   turnPatchToColumns,
   turnToRow,
 } from './rows.ts'
+import { sqliteWebhooks } from './sqlite-webhooks.ts'
 import type { EventsTable, SessionsTable, Tables, TurnsTable } from './schema.ts'
 import {
   type Committed,
@@ -45,6 +49,7 @@ import {
   type Store,
   VersionConflict,
 } from './store.ts'
+import type { WebhookStore } from './webhooks.ts'
 
 /** Builds SQL and never runs it: better-sqlite3 is synchronous, and a group commit needs that. */
 const sql = new Kysely<Tables>({
@@ -55,9 +60,6 @@ const sql = new Kysely<Tables>({
     createQueryCompiler: () => new SqliteQueryCompiler(),
   },
 })
-
-/** Types of events that webhooks will be offered; the outbox holds these only. */
-const OUTBOX_TYPES = /^(session\.(created|status_|error|updated|deleted)|turn\.)/
 
 /** Characters of event bodies in one page of a tail, about: what a reader that stalls keeps in memory. */
 const MAX_PAGE_CHARS = 1_000_000
@@ -78,6 +80,7 @@ export interface SqliteOptions {
  * Throws when the file was written by a newer Troupe.
  */
 export function openSqliteStore(file: string, options: SqliteOptions = {}): SqliteStore {
+  keepPrivate(file)
   const db = new Sqlite(file, { timeout: 0 })
   db.pragma('journal_mode = wal')
   db.pragma('synchronous = full')
@@ -99,14 +102,26 @@ export function openSqliteStore(file: string, options: SqliteOptions = {}): Sqli
   return new SqliteStore(db)
 }
 
+/** The file holds conversations and secrets: nobody but the server's user may read it. SQLite gives `-wal` its mode. */
+function keepPrivate(file: string): void {
+  closeSync(openSync(file, 'a', 0o600))
+  for (const each of [file, `${file}-wal`, `${file}-shm`]) if (existsSync(each)) chmodSync(each, 0o600)
+}
+
 export class SqliteStore implements Store {
   readonly #db: Sqlite.Database
   readonly #writer: GroupCommit
   readonly #statements = new Map<string, Sqlite.Statement>()
+  readonly webhooks: WebhookStore
 
   constructor(db: Sqlite.Database) {
     this.#db = db
     this.#writer = new GroupCommit(db)
+    this.webhooks = sqliteWebhooks({
+      statement: (text) => this.#statement(text),
+      write: (run) => this.#writer.write(run),
+      noteEffect: (effect) => this.#noteEffect(effect),
+    })
   }
 
   createSession(row: SessionRow, change: SessionChange): Promise<Committed> {
@@ -226,15 +241,15 @@ export class SqliteStore implements Store {
       }
       const { sessionId, seq, id, repeats, type, turnId, threadId, createdAt, processedAt, body } = row
       insert.run(sessionId, seq, id, repeats, type, turnId, threadId, createdAt, processedAt, body)
-      if (OUTBOX_TYPES.test(type))
-        this.#statement('insert into outbox (session_id, seq, type, created_at) values (?, ?, ?, ?)').run(
-          sessionId,
-          seq,
-          type,
-          createdAt,
-        )
+      if (isWebhookType(type)) this.#tell(row)
       return row
     })
+  }
+
+  #tell(row: Pick<EventRow, 'sessionId' | 'seq' | 'type' | 'createdAt' | 'id' | 'turnId' | 'threadId'>): void {
+    this.#statement(
+      'insert into outbox (session_id, seq, type, created_at, event_id, turn_id, thread_id) values (?, ?, ?, ?, ?, ?, ?)',
+    ).run(row.sessionId, row.seq, row.type, row.createdAt, row.id, row.turnId, row.threadId)
   }
 
   #insertMessages(change: SessionChange, first: number): void {
@@ -249,10 +264,13 @@ export class SqliteStore implements Store {
   deleteSession(id: string, at: number, version?: number, effect?: SessionChange['effect']): Promise<void> {
     return this.#writer.write(() => {
       this.#number({ sessionId: id, at, ...(version !== undefined && { version }) }, true)
-      for (const table of ['turns', 'events', 'messages', 'transcript', 'outbox', 'approvals', 'grants'] as const)
+      for (const table of ['turns', 'events', 'messages', 'transcript', 'approvals', 'grants'] as const)
         this.#statement(`delete from ${table} where session_id = ?`).run(id)
       this.#statement('delete from sessions where id = ?').run(id)
       this.#statement('insert or replace into tombstones (id, deleted_at) values (?, ?)').run(id, at)
+      // The outbox keeps what it has to tell: names and numbers, for its time.
+      const type = 'session.deleted'
+      this.#tell({ sessionId: id, seq: 0, type, createdAt: at, id: newId('sevt'), turnId: null, threadId: null })
       if (effect) this.#noteEffect(effect)
     })
   }
@@ -564,7 +582,11 @@ export class SqliteStore implements Store {
     return this.#writer.write(() => {
       this.#statement('delete from idempotency where created_at < ?').run(before.idempotency)
       if (boot) this.#statement(`delete from idempotency where state = 'running' and effect is null`).run()
-      this.#statement('delete from outbox where created_at < ?').run(before.outbox)
+      // What an endpoint has yet to be told stays, however old.
+      this.#statement(
+        `delete from outbox where created_at < ? and (n <= (select n from webhook_cursor)
+           or not exists (select 1 from webhook_endpoints where status = 'enabled'))`,
+      ).run(before.outbox)
     })
   }
 

@@ -3,6 +3,7 @@ import type { SessionError } from '@troupe/protocol/event'
 import type { SessionStatus, StopReason } from '@troupe/protocol/session'
 import type { TurnStatus } from '@troupe/protocol/turn'
 import type { ApprovalFilter, ApprovalPatch, ApprovalRow, GrantRow } from './approvals.ts'
+import type { WebhookStore } from './webhooks.ts'
 
 /** Sums over a session or a turn. Tokens are whole numbers; `costUsd` is the SDK's estimate at list price. */
 export interface UsageTotals {
@@ -250,6 +251,8 @@ export class StorageUnavailable extends Error {
  * another thread or on another machine. What a resolved write wrote is on disk. One suite of tests runs on every store.
  */
 export interface Store {
+  readonly webhooks: WebhookStore
+
   /** Creates a session with its first change. Throws `ExternalIdTaken`. */
   createSession(row: SessionRow, change: SessionChange): Promise<Committed>
   /** Applies a change. Throws `StaleEpoch`, `VersionConflict`, `NoSuchSession`, `StorageUnavailable`. */
@@ -343,7 +346,10 @@ export interface Store {
   finishIdempotent(principal: string, key: string, status: number, body: string): Promise<void>
   /** Frees a key whose request had no effect. */
   abandonIdempotent(principal: string, key: string): Promise<void>
-  /** Drops keys and outbox rows older than `before`; at boot also the claims that died without an effect. */
+  /**
+   * Drops keys and outbox rows older than `before`, but no row that an endpoint has yet to be told of; at boot also the
+   * claims that died without an effect.
+   */
   sweep(before: { idempotency: number; outbox: number }, boot: boolean): Promise<void>
 
   /** Rejects unless a row can be written now. */

@@ -1,12 +1,14 @@
 import Sqlite from 'better-sqlite3'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { MIGRATIONS } from '../../src/store/migrations.ts'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { StorageUnavailable } from '../../src/store/store.ts'
 import { change, event, sessionRow } from '../support/rows.ts'
 import { storeContract } from './contract.ts'
+import { webhookContract } from './webhook-contract.ts'
 
 let folder: string
 const file = () => join(folder, 'troupe.db')
@@ -16,7 +18,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-storeContract('SQLite', async () => {
+const harness = async () => {
   let store = openSqliteStore(file())
   return {
     store,
@@ -27,7 +29,9 @@ storeContract('SQLite', async () => {
     },
     end: () => store.close(),
   }
-})
+}
+storeContract('SQLite', harness)
+webhookContract('SQLite', harness)
 
 test('D2 the file is WAL with synchronous=FULL: a resolved write has been flushed', async () => {
   const store = openSqliteStore(file())
@@ -87,4 +91,36 @@ test('D5 a file written by a newer Troupe is left alone', () => {
   db.pragma('user_version = 999')
   db.close()
   expect(() => openSqliteStore(file())).toThrow(/Start the newer one/)
+})
+
+test('Z18 the file and its log can be read by nobody but their owner, also one that was there before', async () => {
+  writeFileSync(file(), '', { mode: 0o644 })
+  const store = openSqliteStore(file())
+  const row = sessionRow()
+  await store.createSession(row, change(row.id))
+  for (const name of [file(), `${file()}-wal`, `${file()}-shm`]) expect(statSync(name).mode & 0o777).toBe(0o600)
+  await store.close()
+})
+
+test('Z14 an outbox of an older Troupe keeps its rows, and they say what happened', async () => {
+  const db = new Sqlite(file())
+  db.exec(MIGRATIONS[0]!)
+  db.pragma('user_version = 1')
+  db.exec(`insert into events values ('sesn_a', 4, 'sevt_a', null, 'turn.completed', 'turn_a', 'sthr_a', 9, 9, '{}')`)
+  db.exec(`insert into outbox values (7, 'sesn_a', 4, 'turn.completed', 9)`)
+  db.close()
+  const store = openSqliteStore(file())
+  expect((await store.webhooks.readUntold(10)).rows).toEqual([
+    {
+      n: 7,
+      eventId: 'sevt_a',
+      type: 'turn.completed',
+      sessionId: 'sesn_a',
+      turnId: 'turn_a',
+      threadId: 'sthr_a',
+      seq: 4,
+      occurredAt: 9,
+    },
+  ])
+  await store.close()
 })
