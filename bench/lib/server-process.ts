@@ -38,6 +38,8 @@ const sessions: SessionContext = {
     agentProblem: null,
     bypassProblem: null,
     maxQueuedTurns: 1000,
+    maxQueuedSessions: 1_000_000,
+    maxRunningPerKey: 1,
   },
 }
 const server = await buildServer({
@@ -52,7 +54,13 @@ const server = await buildServer({
     agentSdkVersion: '0',
     model: { source: 'configured', note: '', storedLogin: null },
     containment: '',
-    slots: () => ({ max: 0, used: 0 }),
+    admission: () => ({
+      slots: { max: 0, used: 0 },
+      maxRunningPerKey: 1,
+      memory: { budget: 0, used: 0 },
+      hold: 'waiting_for_slot',
+      backoffUntil: null,
+    }),
     startedAt: Date.now(),
   },
 })

@@ -61,7 +61,7 @@ export const ERRORS = {
   session_not_running: conflict('The session is not running'),
   turn_not_running: conflict('The turn has already ended'),
   idempotency_in_progress: conflict('The first request with that idempotency key is still running', true),
-  queue_full: { status: 429, type: 'rate_limit_error', title: 'Too many inputs are waiting', retry: true },
+  queue_full: { status: 429, type: 'rate_limit_error', title: 'Too much is waiting', retry: true },
   internal: { status: 500, type: 'api_error', title: 'Something went wrong in the server', retry: true },
   draining: { status: 503, type: 'overloaded_error', title: 'The server is shutting down', retry: true },
   storage_unavailable: { status: 503, type: 'overloaded_error', title: 'The store cannot be written', retry: true },

@@ -9,6 +9,7 @@ import type { Logger } from '../lib/logger.ts'
 import type { Service } from '../lib/service.ts'
 import type { Previews } from '../log/previews.ts'
 import type { SessionContext } from '../sessions/context.ts'
+import type { Admission } from '../sessions/queue-status.ts'
 import { Cursors } from './cursor.ts'
 import { closedDoors } from './doors.ts'
 import { answerErrors } from './errors.ts'
@@ -17,6 +18,7 @@ import { openApi } from './openapi.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { eventRoutes } from './routes/events.ts'
 import { metaRoutes } from './routes/meta.ts'
+import { queueRoutes } from './routes/queue.ts'
 import { originRoutes } from './routes/origin.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { turnRoutes } from './routes/turns.ts'
@@ -26,7 +28,8 @@ export interface About {
   agentSdkVersion: string
   model: ModelSource
   containment: string
-  slots(): { max: number; used: number }
+  /** What there is to give, and what keeps the next session. */
+  admission(): Admission
   startedAt: number
 }
 
@@ -122,6 +125,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     sessionRoutes(server, routes)
     eventRoutes(server, routes)
     turnRoutes(server, routes)
+    queueRoutes(server, routes)
   })
   return {
     fastify,

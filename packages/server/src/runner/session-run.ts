@@ -18,6 +18,7 @@ import {
 } from '../store/store.ts'
 import { type AgentProcess, type AgentSettings, startAgent } from './agent-process.ts'
 import { watchInterrupts } from './interrupts.ts'
+import type { ModelBackoff } from './model-backoff.ts'
 import { kindOf, Translator } from './sdk-messages.ts'
 import {
   couldNotRun,
@@ -35,6 +36,8 @@ export interface RunContext {
   previews: Previews
   wakeups: Wakeups
   agent: AgentSettings
+  /** Shared by all sessions of the server's credential. */
+  backoff: ModelBackoff
   /** The whole environment of a session's agent; makes its config dir. */
   prepareEnv(session: SessionRow): Record<string, string>
   /** Milliseconds of silence, with no tool at work, after which the model counts as gone. */
@@ -54,7 +57,9 @@ export async function runSession(
 ): Promise<void> {
   const run = new SessionRun(context, claimed, ending)
   try {
-    while (await run.nextTurn(draining));
+    // A model that refuses gets no new turn of those who run either: they join the line again.
+    for (let more = await run.nextTurn(draining.aborted); more;)
+      more = await run.nextTurn(draining.aborted || context.backoff.paused)
   } catch (error) {
     if (error instanceof StaleEpoch)
       context.logger.warn({ session: claimed.id }, 'another run has taken the session over')
@@ -87,8 +92,8 @@ class SessionRun {
   }
 
   /** Runs the next queued turn to its end. False when there is none, or none is to be taken: the session is released. */
-  async nextTurn(draining: AbortSignal): Promise<boolean> {
-    const begun = draining.aborted ? await this.#release() : await this.#beginTurn()
+  async nextTurn(release: boolean): Promise<boolean> {
+    const begun = release ? await this.#release() : await this.#beginTurn()
     if (!begun) return false
     const { session, turn, inputs } = begun
     const { outcome, last } = await this.#runTurn(session, turn, inputs)
@@ -316,6 +321,7 @@ class SessionRun {
     const { sessions, previews } = this.#context
     const at = sessions.clock.now()
     const { events, keep, preview, modelError } = this.#translator.translate(message, turnId, at)
+    this.#context.backoff.note(message)
     const change: SessionChange = { sessionId: this.#id, at, epoch: this.#epoch, events }
     if (keep) change.messages = [{ turnId, body: JSON.stringify(message) }]
     if (kindOf(message) === 'system/api_retry') await this.#reschedule(message as never, turnId, change)

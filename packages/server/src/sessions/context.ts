@@ -26,4 +26,8 @@ export interface SessionSettings {
   bypassProblem: string | null
   /** Turns that may wait in one session. */
   maxQueuedTurns: number
+  /** Sessions that may wait for a slot. */
+  maxQueuedSessions: number
+  /** Sessions of one `concurrency_key` that run at once. */
+  maxRunningPerKey: number
 }

@@ -4,6 +4,7 @@ import { newId } from '@troupe/protocol/ids'
 import type { SessionStatus } from '@troupe/protocol/session'
 import type { NewEvent, SessionPatch, SessionRow, TurnRow } from '../store/store.ts'
 import type { SessionState } from './change-session.ts'
+import type { SessionSettings } from './context.ts'
 import { newEvent } from './end-turn.ts'
 import { TRANSITIONS } from './transitions.ts'
 
@@ -39,14 +40,14 @@ export function assertTakesInput({ id, status }: Pick<SessionRow, 'id' | 'status
 /**
  * Puts inputs that came together as one turn at the end of the session's queue, and gives an idle session work:
  * `user.message`…, `session.status_running` where the status changes, `session.queued`.
- * Throws `session_terminated` and `queue_full`.
+ * Throws `session_terminated` and `queue_full`; committing it throws `QueueFull` when too many sessions wait already.
  */
 export function queueTurn(
   { session, openTurns }: SessionState,
   inputs: Input[],
   at: number,
-  maxQueuedTurns: number,
-): { session: SessionPatch; newTurns: TurnRow[]; events: NewEvent[] } {
+  { maxQueuedTurns, maxQueuedSessions }: Pick<SessionSettings, 'maxQueuedTurns' | 'maxQueuedSessions'>,
+): { session: SessionPatch; newTurns: TurnRow[]; events: NewEvent[]; queueLimit?: number } {
   const status = assertTakesInput(session)
   const waiting = openTurns.filter((turn) => turn.status === 'queued').length
   if (waiting >= maxQueuedTurns)
@@ -93,5 +94,6 @@ export function queueTurn(
     },
     newTurns: [turn],
     events,
+    ...(session.status === 'idle' && { queueLimit: maxQueuedSessions }),
   }
 }

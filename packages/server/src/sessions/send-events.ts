@@ -36,7 +36,7 @@ export async function sendEvents(
     assertTakesInput(state.session)
     const decision = interrupts.reduce((so, entry) => merge(so, interruptDecision(apply(state, so), entry, at)), EMPTY)
     const queued =
-      inputs.length > 0 ? queueTurn(apply(state, decision), inputs, at, context.settings.maxQueuedTurns) : EMPTY
+      inputs.length > 0 ? queueTurn(apply(state, decision), inputs, at, context.settings) : EMPTY
     return {
       ...merge(decision, queued),
       ...(idempotency && { effect: { ...idempotency, result: ids } }),
@@ -141,6 +141,7 @@ function merge(first: Decision, second: Decision): Decision {
     newTurns: [...(first.newTurns ?? []), ...(second.newTurns ?? [])],
     turns: [...(first.turns ?? []), ...(second.turns ?? [])],
     events: [...(first.events ?? []), ...(second.events ?? [])],
+    ...(second.queueLimit !== undefined && { queueLimit: second.queueLimit }),
   }
 }
 

@@ -1,3 +1,5 @@
+import { QUEUE_MIGRATION } from './queue-schema.ts'
+
 /**
  * Forward only; each entry runs once, in its own transaction, and never changes after a release. The number of entries
  * applied is the database's `user_version`.
@@ -122,4 +124,5 @@ export const MIGRATIONS: readonly string[] = [
   );
   create index idempotency_age on idempotency (created_at);
   `,
+  QUEUE_MIGRATION,
 ]

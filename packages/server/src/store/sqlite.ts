@@ -10,6 +10,7 @@ import {
 } from 'kysely'
 import { GroupCommit } from './group-commit.ts'
 import { MIGRATIONS } from './migrations.ts'
+import { SqliteQueue } from './queue.ts'
 import {
   eventFromRow,
   patchToColumns,
@@ -21,6 +22,7 @@ import {
 } from './rows.ts'
 import type { EventsTable, SessionsTable, Tables, TurnsTable } from './schema.ts'
 import {
+  type ClaimLimits,
   type Committed,
   type EventFilter,
   type EventRow,
@@ -29,6 +31,9 @@ import {
   type MessageRow,
   NoSuchSession,
   type Position,
+  QueueFull,
+  type QueuePlace,
+  type QueueView,
   type SessionChange,
   type SessionFilter,
   type SessionRow,
@@ -52,9 +57,6 @@ const OUTBOX_TYPES = /^(session\.(created|status_|error|updated|deleted)|turn\.)
 
 /** Characters of event bodies in one page of a tail, about: what a reader that stalls keeps in memory. */
 const MAX_PAGE_CHARS = 1_000_000
-
-/** Places in the queue are counted up to here: counting costs time for each place. */
-const MAX_POSITION = 1_000
 
 /** Statements kept prepared, at most; shapes beyond that (rare filters) are prepared anew. */
 const MAX_STATEMENTS = 500
@@ -94,9 +96,11 @@ export class SqliteStore implements Store {
   readonly #db: Sqlite.Database
   readonly #writer: GroupCommit
   readonly #statements = new Map<string, Sqlite.Statement>()
+  readonly #queue: SqliteQueue
 
   constructor(db: Sqlite.Database) {
     this.#db = db
+    this.#queue = new SqliteQueue(db)
     this.#writer = new GroupCommit(db)
   }
 
@@ -120,6 +124,8 @@ export class SqliteStore implements Store {
     const { sessionId } = change
     const decides = change.session !== undefined || change.newTurns !== undefined || change.turns !== undefined
     const numbers = this.#number(change, decides)
+    if (change.queueLimit !== undefined && this.#queue.depth() >= change.queueLimit)
+      throw new QueueFull(`${change.queueLimit} sessions wait`)
     if (change.session) {
       const columns = patchToColumns(change.session)
       if (Object.keys(columns).length > 0)
@@ -349,16 +355,8 @@ export class SqliteStore implements Store {
     return rows.all(sessionId, after, limit) as MessageRow[]
   }
 
-  claimNext(holder: string, at: number, leaseUntil: number): Promise<SessionRow | null> {
-    return this.#writer.write(() => {
-      const row = this.#statement(
-        `update sessions set holder = ?, lease_until = ?, epoch = epoch + 1, version = version + 1, queued_at = null
-         where id = (select id from sessions where queued_at is not null and (holder is null or lease_until < ?)
-                     order by queued_at, id limit 1)
-         returning *`,
-      ).get(holder, leaseUntil, at)
-      return row ? sessionFromRow(row as SessionsTable) : null
-    })
+  claimNext(holder: string, at: number, leaseUntil: number, limits: ClaimLimits): Promise<SessionRow | null> {
+    return this.#writer.write(() => this.#queue.claim(holder, at, leaseUntil, limits))
   }
 
   seize(sessionId: string, holder: string, leaseUntil: number): Promise<SessionRow | null> {
@@ -383,16 +381,20 @@ export class SqliteStore implements Store {
     return rows.map((row) => row.id)
   }
 
-  async queuePosition(queuedAt: number, id: string): Promise<number> {
-    const row = this.#statement(
-      `select count(*) as n from
-         (select 1 from sessions where queued_at is not null and (queued_at, id) < (?, ?) limit ${MAX_POSITION - 1})`,
-    ).get(queuedAt, id) as { n: number }
-    return row.n + 1
+  async queuePlace(session: SessionRow, perKey: number): Promise<QueuePlace> {
+    return this.#queue.place(session, perKey)
   }
 
   async queueDepth(): Promise<number> {
-    return (this.#statement('select count(*) as n from sessions where queued_at is not null').get() as { n: number }).n
+    return this.#queue.depth()
+  }
+
+  async readQueue(limit: number, perKey: number): Promise<QueueView> {
+    return this.#queue.view(limit, perKey)
+  }
+
+  async findOverdue(at: number, limit: number) {
+    return { ids: this.#queue.overdue(at, limit), next: this.#queue.nextOverdue() }
   }
 
   appendTranscript(

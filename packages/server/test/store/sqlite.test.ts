@@ -7,6 +7,7 @@ import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { StorageUnavailable } from '../../src/store/store.ts'
 import { change, event, sessionRow } from '../support/rows.ts'
 import { storeContract } from './contract.ts'
+import { queueContract } from './queue-contract.ts'
 
 let folder: string
 const file = () => join(folder, 'troupe.db')
@@ -27,6 +28,11 @@ storeContract('SQLite', async () => {
     },
     end: () => store.close(),
   }
+})
+
+queueContract('SQLite', async () => {
+  const store = openSqliteStore(file())
+  return { store, end: () => store.close() }
 })
 
 test('D2 the file is WAL with synchronous=FULL: a resolved write has been flushed', async () => {
