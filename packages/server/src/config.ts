@@ -54,7 +54,9 @@ export const ConfigSchema = z.object({
     .describe('Sessions with the same `concurrency_key` that run at once; unset: as many as there are slots'),
   max_memory_mb: integer(64, 16_777_216)
     .default(defaultMemory)
-    .describe('MiB that agents and all they start may take before no further one is started; default 75 % of what there is'),
+    .describe(
+      'MiB that agents and all they start may take before no further one is started; default 75 % of what there is',
+    ),
   max_queued_sessions: integer(1, 1_000_000).default(10_000).describe('Sessions that may wait for a slot'),
   max_queued_turns: integer(1, 100_000).default(1000).describe('Turns that may wait in one session'),
   drain_seconds: integer(0, 86_400).default(30).describe('Time that running turns are given when the server stops'),

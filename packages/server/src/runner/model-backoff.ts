@@ -5,7 +5,9 @@ import type { Clock } from '../lib/clock.ts'
 const LONGEST_MS = 60_000
 /** Of the first refusal, where it names no time of its own; doubled for each that follows. */
 const FIRST_MS = 1_000
-/** Time without a refusal after which one of them is forgotten, in ms. */
+/** Refusals that count: more would only be remembered longer. */
+const MOST = 7
+/** Time after a pause without another refusal, after which one of them is forgotten, in ms. */
 const FORGET_MS = 30_000
 /** After a pause sessions are taken one by one, about this far apart for each refusal remembered, in ms. */
 const APART_MS = 250
@@ -20,7 +22,6 @@ export class ModelBackoff {
   readonly #clock: Clock
   readonly #random: () => number
   #level = 0
-  #refusedAt = 0
   #pauseUntil = 0
   #nextAt = 0
 
@@ -39,8 +40,7 @@ export class ModelBackoff {
   /** The model refused; the agent waits `delayMs` (0: not known) before it tries again. */
   refused(delayMs: number): void {
     const now = this.#clock.now()
-    if (now >= this.#pauseUntil) this.#level = this.#remembered(now) + 1
-    this.#refusedAt = now
+    if (now >= this.#pauseUntil) this.#level = Math.min(MOST, this.#remembered(now) + 1)
     const pause = Math.min(LONGEST_MS, Math.max(delayMs, FIRST_MS * 2 ** (this.#level - 1)))
     this.#pauseUntil = Math.max(this.#pauseUntil, now + pause * (1 + this.#random() / 4))
   }
@@ -69,7 +69,7 @@ export class ModelBackoff {
   }
 
   #remembered(now: number): number {
-    return Math.max(0, this.#level - Math.floor((now - this.#refusedAt) / FORGET_MS))
+    return Math.max(0, this.#level - Math.floor(Math.max(0, now - this.#pauseUntil) / FORGET_MS))
   }
 }
 

@@ -55,7 +55,9 @@ async function readProc(): Promise<ProcessEntry[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   const entries: ProcessEntry[] = []
   for (let first = 0; first < pids.length; first += AT_ONCE) {
-    const stats = pids.slice(first, first + AT_ONCE).map((pid) => readFile(`/proc/${pid}/stat`, 'latin1').catch(() => ''))
+    const stats = pids
+      .slice(first, first + AT_ONCE)
+      .map((pid) => readFile(`/proc/${pid}/stat`, 'latin1').catch(() => ''))
     for (const stat of await Promise.all(stats)) {
       // proc(5): pid (name) state ppid pgrp …; the name may hold anything.
       const [, parent, group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ', 3)

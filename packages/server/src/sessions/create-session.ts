@@ -112,8 +112,7 @@ export async function createSession(
     agent_id: request.agent.id,
     model_source: options.modelSource,
   })
-  const work =
-    inputs.length === 0 ? null : queueTurn({ session: row, openTurns: [] }, inputs, at, settings)
+  const work = inputs.length === 0 ? null : queueTurn({ session: row, openTurns: [] }, inputs, at, settings)
   try {
     await log.createSession(row, {
       sessionId: id,

@@ -23,7 +23,10 @@ export async function updateSession(
 ): Promise<SessionRow> {
   for (const field of ['agent', 'budget', 'vault_ids'] as const)
     if (body[field] !== undefined)
-      throw new ApiError('unsupported_feature', `Updating ${field} is not supported yet; title, metadata, priority and concurrency_key are.`)
+      throw new ApiError(
+        'unsupported_feature',
+        `Updating ${field} is not supported yet; title, metadata, priority and concurrency_key are.`,
+      )
   await changeSession(context, sessionId, ({ session }, at) => {
     const patch: SessionPatch = {}
     if (body.title !== undefined && body.title !== session.title) patch.title = body.title

@@ -51,7 +51,10 @@ export function timeOut({ session, openTurns }: SessionState, at: number): Decis
   }
   const [first] = state.openTurns
   if (!first) return decision
-  return { ...decision, session: { ...decision.session, queuedAt: since(first), lastTurnStatus: 'queued', endedAt: null } }
+  return {
+    ...decision,
+    session: { ...decision.session, queuedAt: since(first), lastTurnStatus: 'queued', endedAt: null },
+  }
 }
 
 const failed = (turn: TurnRow, waitedMs: number) => ({

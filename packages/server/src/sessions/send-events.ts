@@ -35,8 +35,7 @@ export async function sendEvents(
     if (inputs.length === 0 && interrupts.length === 0) return null
     assertTakesInput(state.session)
     const decision = interrupts.reduce((so, entry) => merge(so, interruptDecision(apply(state, so), entry, at)), EMPTY)
-    const queued =
-      inputs.length > 0 ? queueTurn(apply(state, decision), inputs, at, context.settings) : EMPTY
+    const queued = inputs.length > 0 ? queueTurn(apply(state, decision), inputs, at, context.settings) : EMPTY
     return {
       ...merge(decision, queued),
       ...(idempotency && { effect: { ...idempotency, result: ids } }),

@@ -33,8 +33,7 @@ export function queueContract(name: string, open: () => Promise<{ store: Store; 
     }
     const end = (session: Pick<SessionRow, 'id'>) =>
       store.commit(change(session.id, { session: { status: 'idle', holder: null, leaseUntil: null } }))
-    const place = async (id: string, perKey = FREE.perKey) =>
-      store.queuePlace((await store.readSession(id))!, perKey)
+    const place = async (id: string, perKey = FREE.perKey) => store.queuePlace((await store.readSession(id))!, perKey)
 
     test('J1 the highest priority is taken first, and within one the longest waiting', async () => {
       const usual = [await enqueue(), await enqueue()]
@@ -73,7 +72,9 @@ export function queueContract(name: string, open: () => Promise<{ store: Store; 
           taken++
         }
         // Who has nobody waiting any more has no claim to a slot.
-        const counts = keys.filter((key) => waiting.get(key)! > 0).map((key) => running.filter((row) => row.concurrencyKey === key).length)
+        const counts = keys
+          .filter((key) => waiting.get(key)! > 0)
+          .map((key) => running.filter((row) => row.concurrencyKey === key).length)
         const most = Math.max(...keys.map((key) => running.filter((row) => row.concurrencyKey === key).length))
         if (counts.length === keys.length) expect(most - Math.min(...counts)).toBeLessThanOrEqual(1)
         if (taken < rows.length) expect(running).toHaveLength(slots)
@@ -114,10 +115,12 @@ export function queueContract(name: string, open: () => Promise<{ store: Store; 
       await fc.assert(
         fc.asyncProperty(fc.array(session, { minLength: 1, maxLength: 25 }), fc.nat(6), async (sessions, before) => {
           const ids = await Promise.all(sessions.map((fields) => enqueue(fields)))
-          const held = []
+          const held: (string | undefined)[] = []
           for (let n = 0; n < before; n++) held.push((await claim())?.id)
           const waiting = ids.filter((id) => !held.includes(id))
-          const places = new Map(await Promise.all(waiting.map(async (id) => [id, (await place(id)).position] as const)))
+          const places = new Map(
+            await Promise.all(waiting.map(async (id) => [id, (await place(id)).position] as const)),
+          )
           const { first, depth } = await store.readQueue(1_000, FREE.perKey)
           expect(depth).toBe(waiting.length)
           const order = await claimAll()

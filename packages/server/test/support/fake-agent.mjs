@@ -10,6 +10,7 @@
  *   leaves TEXT answer TEXT and exit
  *   retry       two api_retry, then an answer      orphan     start a process that outlives it, then hold
  *   exhausted   one api_retry, then a failed model request
+ *   refused STATUS MS   one api_retry with this status and delay, then hold
  *   cost N      a result whose running total is N dollars     error TYPE  a failed model request
  */
 import { spawn } from 'node:child_process'
@@ -125,6 +126,19 @@ const play = {
         error: 'overloaded',
       })
     play.say('made it')
+  },
+  refused: (words) => {
+    const [status, delay] = words.split(' ').map(Number)
+    emit({
+      type: 'system',
+      subtype: 'api_retry',
+      attempt: 1,
+      max_retries: 5,
+      retry_delay_ms: delay,
+      error_status: status,
+      error: status === 429 ? 'rate_limit' : status === 529 ? 'overloaded' : 'server_error',
+    })
+    play.hold()
   },
   exhausted: () => {
     emit({
