@@ -4,9 +4,9 @@ import type { Clock } from '../lib/clock.ts'
 /** The longest that a model which refuses is left alone, in ms. */
 const LONGEST_MS = 60_000
 /** Of the first refusal, where it names no time of its own; doubled for each that follows. */
-const FIRST_MS = 1_000
+const FIRST_MS = 500
 /** Refusals that count: more would only be remembered longer. */
-const MOST = 7
+const MOST = 8
 /** Time after a pause without another refusal, after which one of them is forgotten, in ms. */
 const FORGET_MS = 30_000
 /** After a pause sessions are taken one by one, about this far apart for each refusal remembered, in ms. */
@@ -31,10 +31,16 @@ export class ModelBackoff {
     this.#random = random
   }
 
-  /** Looks at what an agent says, and notes a refusal of the model. */
+  /** Looks at what an agent says, and notes a refusal of the model, or an answer. */
   note(message: SDKMessage): void {
     const delayMs = refusal(message)
     if (delayMs !== null) this.refused(delayMs)
+    else if (message.type === 'assistant' && message.error === undefined) this.answered()
+  }
+
+  /** The model answered somebody, which makes good for one refusal. The pause stays as it is. */
+  answered(): void {
+    if (this.#level > 0) this.#level--
   }
 
   /** The model refused; the agent waits `delayMs` (0: not known) before it tries again. */
