@@ -42,7 +42,7 @@ export const admission: Case = {
       const keys = Array.from({ length: total }, (_, n) => `key ${Math.floor(5 * (n / total) ** 2)}`)
       const hold = await Promise.all(Array.from({ length: SLOTS }, () => create(server.url, 'hold', 'before')))
       await until(server.url, ({ running }) => running === SLOTS)
-      for (const key of keys) await create(server.url, 'say done', key)
+      for (const key of keys) await create(server.url, 'naps 300', key)
       const begun = performance.now()
       await Promise.all(hold.map((id) => stopNow(server.url, id)))
       let most = 0
@@ -67,8 +67,7 @@ export const admission: Case = {
       yield {
         what: `  GET /v1/queue meanwhile, p50 / p99`,
         value: spread(percentile(asked, 0.5), percentile(asked, 0.99)),
-        bare: `(${perSecond(total / ((performance.now() - begun) / 1000))} taken)`,
-        aim: '≤ 20 ms',
+        bare: `(${perSecond(total / ((performance.now() - begun) / 1000))} begun and ended)`,
       }
     }
   },

@@ -3,6 +3,7 @@
  * A process that speaks the agent's stream-json and plays one fault. The Agent SDK itself drives it, so nothing is
  * mocked. The first word of the prompt is the part:
  *   say TEXT    answer TEXT              flood N    N messages, then a result
+ *   naps MS     answer after that time
  *   crash       exit 7 in mid-turn
  *   silent      never answer             hold       one message, then wait for an interrupt
  *   stubborn    like hold, but neither an interrupt, nor the end of its input, nor TERM ends it
@@ -80,6 +81,9 @@ const play = {
   say: (words) => {
     text(words)
     result(words)
+  },
+  naps: (ms) => {
+    setTimeout(() => play.say('awake'), Number(ms))
   },
   flood: (count) => {
     for (let n = 1; n <= Number(count); n++) text(`message ${n}`)
