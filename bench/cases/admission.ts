@@ -22,14 +22,14 @@ export const admission: Case = {
       const last = ids.at(-1)!
       const requests = quick ? 2_000 : 10_000
       for (const [what, path] of [
-        ['GET /v1/sessions/{id} of one that waits', `/v1/sessions/${last}`],
-        ['GET /v1/sessions?limit=50', '/v1/sessions?limit=50'],
-        ['GET /v1/queue', '/v1/queue'],
+        [`${WAITING} wait, ${SLOTS} run: GET /v1/sessions/{id}`, `/v1/sessions/${last}`],
+        ['  GET /v1/sessions?limit=50', '/v1/sessions?limit=50'],
+        ['  GET /v1/queue', '/v1/queue'],
       ] as const) {
         await load(server.url, () => get(path), { connections: 4, requests: 200 })
         const { latencies } = await load(server.url, () => get(path), { connections: 4, requests })
         yield {
-          what: `${what}, ${WAITING} wait and ${SLOTS} run, p50 / p99`,
+          what: `${what}, p50 / p99`,
           value: spread(percentile(latencies, 0.5), percentile(latencies, 0.99)),
           aim: '≤ 20 ms',
         }
@@ -60,8 +60,8 @@ export const admission: Case = {
         return line.depth === 0
       })
       yield {
-        what: `${total} sessions of 5 keys through ${SLOTS} slots: most a key was behind`,
-        value: `${most} slot${most === 1 ? '' : 's'} (${seen} looks)`,
+        what: `${total} sessions of 5 keys, ${SLOTS} slots: a key was behind by`,
+        value: `at most ${most} (${seen} looks)`,
         aim: '≤ 1 slot',
       }
       yield {

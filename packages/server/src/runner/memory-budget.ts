@@ -5,7 +5,8 @@ const SETTLED_MS = 15_000
 
 interface Share {
   since: number
-  measured: number
+  /** Null until it was seen in a measurement: what nobody could measure counts with the reserve. */
+  measured: number | null
 }
 
 /**
@@ -25,7 +26,7 @@ export class MemoryBudget {
   /** Takes a share for a session about to be claimed; null when there is no room. */
   reserve(now: number): MemoryShare | null {
     if (!this.hasRoom(now)) return null
-    const share: Share = { since: now, measured: 0 }
+    const share: Share = { since: now, measured: null }
     this.#shares.add(share)
     return {
       assign: (sessionId) => void this.#bySession.set(sessionId, share),
@@ -42,7 +43,8 @@ export class MemoryBudget {
 
   /** What the agents of sessions take, as measured. */
   note(bytes: ReadonlyMap<string, number>): void {
-    for (const [sessionId, share] of this.#bySession) share.measured = bytes.get(sessionId) ?? 0
+    for (const [sessionId, share] of this.#bySession)
+      share.measured = bytes.get(sessionId) ?? (share.measured === null ? null : 0)
   }
 
   view(now: number): { budget: number; used: number } {
@@ -52,7 +54,7 @@ export class MemoryBudget {
   #used(now: number): number {
     let used = 0
     for (const { since, measured } of this.#shares)
-      used += now - since < SETTLED_MS ? Math.max(measured, RESERVE) : measured
+      used += measured === null || now - since < SETTLED_MS ? Math.max(measured ?? 0, RESERVE) : measured
     return used
   }
 }

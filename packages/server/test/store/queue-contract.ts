@@ -107,6 +107,16 @@ export function queueContract(name: string, open: () => Promise<{ store: Store; 
         expect(taken.filter((row) => row.holder === holder).length).toBeLessThanOrEqual(7)
     })
 
+    test('J29 a session in the line whose holder is gone is taken like the others, under a new epoch', async () => {
+      const first = await enqueue({ holder: 'node_dead', leaseUntil: 500_000, epoch: 4 })
+      const held = await enqueue({ holder: 'node_alive', leaseUntil: 3_000_000 })
+      const second = await enqueue()
+      expect(await claimAll()).toEqual([first, second])
+      expect(await store.readSession(first)).toMatchObject({ epoch: 5, holder: 'node_a' })
+      await store.commit(change(held, { session: { holder: null, leaseUntil: null } }))
+      expect(await claimAll()).toEqual([held])
+    })
+
     test('J6 the place that is told is the order in which sessions are taken', async () => {
       const session = fc.record({
         priority: fc.constantFrom(0, 0, 0, 1, -1),
