@@ -139,6 +139,22 @@ describe('what keeps a session waiting', () => {
     expect((await server.idle(first)).stop_reason).toEqual({ type: 'interrupted' })
   })
 
+  test('J30 room is what agents are measured to take: when one has shown that it needs little, the next one starts', async () => {
+    const clock = movable()
+    await using server = await disposable({ max_running: 4, max_memory_mb: 700 }, { clock })
+    const first = await occupy(server)
+    const { id } = await server.create('say second')
+    expect(await session(server, id)).toMatchObject({ queue: { reason: 'waiting_for_memory' } })
+    clock.forward(15_000)
+    expect((await server.idle(id)).result!.text).toBe('second')
+    await expect.poll(async () => (await queue(server)).slots.used).toBe(1)
+    const { used_bytes } = (await queue(server)).memory
+    // One small Node process with its wrapper.
+    expect(used_bytes).toBeGreaterThan(5 * 2 ** 20)
+    expect(used_bytes).toBeLessThan(300 * 2 ** 20)
+    await stopNow(server, first)
+  })
+
   test('J15 /v1/queue shows who waits, in order, with what there is to give', async () => {
     await using server = await disposable({ max_running: 1 })
     expect(await queue(server)).toMatchObject({ type: 'queue', depth: 0, oldest_queued_at: null, by_key: [], data: [] })
