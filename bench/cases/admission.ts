@@ -1,6 +1,6 @@
 import type { Queue } from '@troupe/protocol/queue'
 import { fileURLToPath } from 'node:url'
-import { get, load } from '../lib/raw-client.ts'
+import { get, load, post } from '../lib/raw-client.ts'
 import { realServer } from '../lib/real-server.ts'
 import { percentile } from '../lib/stats.ts'
 import { type Case, perSecond, spread } from '../lib/table.ts'
@@ -21,13 +21,14 @@ export const admission: Case = {
       await until(server.url, ({ running, depth }) => running === SLOTS && depth === WAITING)
       const last = ids.at(-1)!
       const requests = quick ? 2_000 : 10_000
-      for (const [what, path] of [
-        [`${WAITING} wait, ${SLOTS} run: GET /v1/sessions/{id}`, `/v1/sessions/${last}`],
-        ['  GET /v1/sessions?limit=50', '/v1/sessions?limit=50'],
-        ['  GET /v1/queue', '/v1/queue'],
+      for (const [what, request] of [
+        [`${WAITING} wait, ${SLOTS} run: GET /v1/sessions/{id}`, get(`/v1/sessions/${last}`)],
+        ['  GET /v1/sessions?limit=50', get('/v1/sessions?limit=50')],
+        ['  GET /v1/queue', get('/v1/queue')],
+        ['  POST /v1/sessions without work', post('/v1/sessions', '{}')],
       ] as const) {
-        await load(server.url, () => get(path), { connections: 4, requests: 200 })
-        const { latencies } = await load(server.url, () => get(path), { connections: 4, requests })
+        await load(server.url, () => request, { connections: 4, requests: 200 })
+        const { latencies } = await load(server.url, () => request, { connections: 4, requests })
         yield {
           what: `${what}, p50 / p99`,
           value: spread(percentile(latencies, 0.5), percentile(latencies, 0.99)),
@@ -74,7 +75,7 @@ export const admission: Case = {
 }
 
 async function create(url: string, prompt: string, concurrency_key: string): Promise<string> {
-  const { id } = await post<{ id: string }>(`${url}/v1/sessions`, {
+  const { id } = await send<{ id: string }>(`${url}/v1/sessions`, {
     concurrency_key,
     initial_events: [{ type: 'user.message', content: prompt }],
   })
@@ -82,9 +83,9 @@ async function create(url: string, prompt: string, concurrency_key: string): Pro
 }
 
 const stopNow = (url: string, id: string) =>
-  post(`${url}/v1/sessions/${id}/events`, { events: [{ type: 'user.interrupt', mode: 'now' }] })
+  send(`${url}/v1/sessions/${id}/events`, { events: [{ type: 'user.interrupt', mode: 'now' }] })
 
-async function post<T>(url: string, body: unknown): Promise<T> {
+async function send<T>(url: string, body: unknown): Promise<T> {
   const headers = { 'content-type': 'application/json' }
   const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
   if (!response.ok) throw new Error(await response.text())

@@ -143,6 +143,45 @@ export function queueContract(name: string, open: () => Promise<{ store: Store; 
       )
     })
 
+    test('J31 whatever happens to sessions, the sums of the line are those of the sessions', async () => {
+      const step = fc.record({
+        what: fc.constantFrom('join', 'join', 'claim', 'claim', 'end', 'rejoin', 'move', 'delete'),
+        n: fc.nat(1_000),
+        priority: fc.integer({ min: -1, max: 1 }),
+        concurrencyKey: fc.constantFrom(null, 'a', 'b'),
+      })
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+          const ids: string[] = []
+          for (const { what, n, priority, concurrencyKey } of steps) {
+            const id = ids[n % ids.length]
+            if (what === 'join') ids.push(await enqueue({ priority, concurrencyKey }))
+            else if (what === 'claim') await claim({ perKey: 2 })
+            else if (id === undefined) continue
+            else if (what === 'end') await store.commit(change(id, { session: { holder: null, queuedAt: null } }))
+            else if (what === 'rejoin') await store.commit(change(id, { session: { holder: null, queuedAt: at++ } }))
+            else if (what === 'move') await store.commit(change(id, { session: { priority, concurrencyKey } }))
+            else await store.deleteSession(ids.splice(n % ids.length, 1)[0]!, at)
+          }
+          const sessions = await Promise.all(ids.map(async (id) => (await store.readSession(id))!))
+          const waiting = sessions.filter(({ queuedAt }) => queuedAt !== null)
+          const view = await store.readQueue(1_000, 1_000)
+          expect(view.depth).toBe(waiting.length)
+          expect(view.running).toBe(sessions.filter(({ holder }) => holder !== null).length)
+          expect(view.first.map(({ id }) => id).sort()).toEqual(waiting.map(({ id }) => id).sort())
+          expect(view.oldestQueuedAt).toBe(waiting.length > 0 ? Math.min(...waiting.map((row) => row.queuedAt!)) : null)
+          for (const key of view.keys) {
+            const same = sessions.filter((row) => row.concurrencyKey === key.concurrencyKey)
+            expect(key.waiting).toBe(same.filter(({ queuedAt }) => queuedAt !== null).length)
+            expect(key.running).toBe(same.filter(({ holder }) => holder !== null).length)
+          }
+          expect((await claimAll()).toSorted()).toEqual(waiting.map(({ id }) => id).sort())
+          await Promise.all(ids.map((id) => store.deleteSession(id, at)))
+        }),
+        { numRuns: 60 },
+      )
+    })
+
     test('J7 a change of priority or key moves a session that waits, and its key with it', async () => {
       const first = await enqueue()
       const second = await enqueue()
