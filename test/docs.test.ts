@@ -194,6 +194,7 @@ describe('what the documents show', () => {
             like({ type: 'session.status_idle', stop_reason: { type: 'end_turn' } }),
           ),
     'GET /v1/sessions/:id/turns': () => ({ data: has(like({ type: 'turn', number: 1 })) }),
+    'GET /v1/queue': () => ({ type: 'queue', depth: any, slots: any, data: any }),
     'GET /v1/sessions': () => ({ data: has(like({ type: 'session' })) }),
     'POST /v1/webhook_endpoints': () => ({ type: 'webhook_endpoint', status: 'enabled', secret: text(/^whsec_/) }),
     'GET /v1/webhook_endpoints': () => ({ data: has(like({ type: 'webhook_endpoint' })) }),
@@ -266,7 +267,7 @@ describe('what the documents list', () => {
     for (const path of READMES) {
       const { heading, unset, none, computed } = WORDS[path]
       const shownDefault = (setting: string, value: unknown) => {
-        if (setting === 'max_running') return computed
+        if (setting === 'max_running' || setting === 'max_memory_mb') return computed
         if (value === null) return unset
         return Array.isArray(value) && value.length === 0 ? none : code(String(value))
       }

@@ -40,6 +40,8 @@ const sessions: SessionContext = {
     bypassProblem: null,
     maxQueuedTurns: 1000,
     originApprovalSeconds: 0,
+    maxQueuedSessions: 1_000_000,
+    maxRunningPerKey: 1,
   },
 }
 const server = await buildServer({
@@ -56,7 +58,13 @@ const server = await buildServer({
     agentSdkVersion: '0',
     model: { source: 'configured', note: '', storedLogin: null },
     containment: '',
-    slots: () => ({ max: 0, used: 0 }),
+    admission: () => ({
+      slots: { max: 0, used: 0 },
+      maxRunningPerKey: 1,
+      memory: { budget: 0, used: 0 },
+      hold: 'waiting_for_slot',
+      backoffUntil: null,
+    }),
     startedAt: Date.now(),
   },
 })

@@ -15,6 +15,7 @@ export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map<string, Comma
   ['serve', { summary: 'Start a server', load: () => import('./commands/serve.ts') }],
   ['run', { summary: 'Give an agent a task and watch it work', rest: true, load: () => import('./commands/run.ts') }],
   ['ls', { summary: 'List sessions, newest first', load: () => import('./commands/ls.ts') }],
+  ['queue', { summary: 'Show who waits, who runs, and why', load: () => import('./commands/queue.ts') }],
   ['show', { summary: 'Show a session', load: () => import('./commands/show.ts') }],
   ['logs', { summary: "Print a session's log, and follow it", load: () => import('./commands/logs.ts') }],
   ['send', { summary: 'Send a message to a session', rest: true, load: () => import('./commands/send.ts') }],

@@ -1,5 +1,6 @@
 import type { SessionEvent } from '@troupe/protocol/event'
 import type { Health, Info, ModelList, Ready } from '@troupe/protocol/info'
+import type { Queue } from '@troupe/protocol/queue'
 import type { Session } from '@troupe/protocol/session'
 import type { CancelTurn, Turn } from '@troupe/protocol/turn'
 import { backoff, pause } from './backoff.ts'
@@ -113,6 +114,9 @@ export function createClient(options: ClientOptions) {
       cancel: (sessionId: string, turnId: string, body: Output<typeof CancelTurn> = {}, request: WriteOptions = {}) =>
         json<Turn>('POST', at('sessions', sessionId, 'turns', turnId, 'cancel'), { ...request, body: body ?? {} }),
     },
+    /** Who waits and who runs, with the first `limit` in line. */
+    queue: (query: { limit?: number } = {}, request: RequestOptions = {}) =>
+      json<Queue>('GET', '/v1/queue', { ...request, query: { ...query } }),
     info: (request: RequestOptions = {}) => json<Info>('GET', '/v1/info', { ...request }),
     health: (request: RequestOptions = {}) => json<Output<typeof Health>>('GET', '/health', { ...request }),
     /** Whether the server can take work; a server that cannot says why. */

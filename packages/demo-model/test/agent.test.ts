@@ -66,7 +66,7 @@ describe('the genuine agent', () => {
     const messages = await play('Start a subagent')
     const { text, sessionId } = resultOf(messages)
     expect(text).toContain('The subagent reports:')
-    expect(text).toContain(`\n${place.workdir}\n`)
+    expect(text).toContain('This is what I found:')
     const asked = model.requests.list(sessionId).map((request) => [request.agentId !== null, request.step])
     expect(asked).toEqual([
       [false, 0],

@@ -71,7 +71,7 @@ export const ERRORS = {
   webhook_endpoint_limit: conflict('There are as many webhook endpoints as there may be'),
   webhook_endpoint_disabled: conflict('The webhook endpoint is disabled'),
   idempotency_in_progress: conflict('The first request with that idempotency key is still running', true),
-  queue_full: { status: 429, type: 'rate_limit_error', title: 'Too many inputs are waiting', retry: true },
+  queue_full: { status: 429, type: 'rate_limit_error', title: 'Too much is waiting', retry: true },
   internal: { status: 500, type: 'api_error', title: 'Something went wrong in the server', retry: true },
   draining: { status: 503, type: 'overloaded_error', title: 'The server is shutting down', retry: true },
   storage_unavailable: { status: 503, type: 'overloaded_error', title: 'The store cannot be written', retry: true },

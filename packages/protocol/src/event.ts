@@ -126,7 +126,7 @@ export const EVENT_TYPES = {
   'agent.permission_denied': 'a tool call was refused by policy',
   'agent.thread_context_compacted': 'older context was summarised',
   'session.created': 'the session exists',
-  'session.updated': 'title or metadata changed',
+  'session.updated': 'title, metadata or the place in the queue changed',
   'session.queued': 'a turn waits for its slot',
   'session.status_running': 'the session has work',
   'session.status_rescheduled': 'a passing failure; the turn is tried again',

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { MemoryUse } from './queue.ts'
 
 export const Info = z
   .object({
@@ -11,6 +12,7 @@ export const Info = z
     }),
     containment: z.string().describe('How an agent is kept from outliving its server'),
     slots: z.object({ max: z.number().int(), used: z.number().int() }),
+    memory: MemoryUse,
     capabilities: z.record(z.string(), z.enum(['yes', 'not yet'])),
   })
   .meta({ id: 'Info' })

@@ -27,8 +27,18 @@ export type Recovery = z.infer<typeof Recovery>
 const Limits = z.object({
   max_turns: z.number().int().min(1).max(1000).optional().describe("Model requests per turn (the SDK's `maxTurns`)"),
   turn_timeout_seconds: z.unknown().optional(),
-  max_queue_seconds: z.unknown().optional(),
+  max_queue_seconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(604_800)
+    .nullish()
+    .describe('How long a turn may wait for a slot before it fails with `queue_timeout`; absent or null: for ever'),
 })
+
+/** Which of the waiting sessions is taken first. */
+const Priority = z.number().int().min(-100).max(100)
+const ConcurrencyKey = z.string().min(1).max(255)
 
 export const CreateSession = z.object({
   agent: AgentParam.optional().describe('Default: the built-in `agent_default`'),
@@ -52,11 +62,13 @@ export const CreateSession = z.object({
   vault_ids: z.array(z.unknown()).optional(),
   budget: z.unknown().optional(),
   output_schema: z.unknown().optional(),
-  priority: z.unknown().optional(),
-  concurrency_key: z.unknown().optional(),
   approvals: ApprovalPolicy.nullish().describe('How long calls may wait for an answer, and what then'),
   permission_rules: PermissionRules.optional().describe("Added to the agent's"),
   recovery: Recovery.optional(),
+  priority: Priority.nullish().describe('Higher is taken first; default 0'),
+  concurrency_key: ConcurrencyKey.nullish().describe(
+    'Sessions with the same key share a place in the line, and the cap `max_running_per_key`',
+  ),
   retention: z.unknown().optional(),
   stream: z.boolean().optional().describe('Answer with the event stream, from event 1'),
 })
@@ -68,10 +80,17 @@ export const UpdateSession = z.object({
     .record(z.string().min(1).max(64), z.string().max(512).nullable())
     .nullish()
     .describe('Merged key by key; a null value deletes its key; null deletes all'),
+  priority: Priority.nullish().describe('Only while it is idle or waits for a slot; null: 0'),
+  concurrency_key: ConcurrencyKey.nullish().describe('Only while it is idle or waits for a slot; null: none'),
   agent: z.unknown().optional(),
   budget: z.unknown().optional(),
   vault_ids: z.unknown().optional(),
 })
+
+/** Why a session waits. An open union. */
+export const QueueReason = z
+  .string()
+  .describe('`waiting_for_slot`, `waiting_for_memory`, `concurrency_key` or `model_backoff`')
 
 export const Session = z
   .object({
@@ -97,9 +116,12 @@ export const Session = z
       .object({ turn_id: z.string(), text: z.string().nullable(), structured: z.unknown(), is_error: z.boolean() })
       .nullable(),
     queue: z
-      .object({ position: z.number().int(), enqueued_at: z.string(), reason: z.string() })
+      .object({ position: z.number().int(), enqueued_at: z.string(), reason: QueueReason })
       .nullable()
-      .describe('Set while the session waits for a slot; position 1 is next'),
+      .describe('Set while the session waits for a slot; position 1 is next, 1000 means that or more'),
+    priority: z.number().int(),
+    concurrency_key: z.string().nullable(),
+    limits: z.object({ max_turns: z.number().int().nullable(), max_queue_seconds: z.number().int().nullable() }),
     current_turn_id: z.string().nullable(),
     last_seq: z.number().int(),
     usage: Usage,

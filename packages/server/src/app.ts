@@ -14,6 +14,7 @@ import { EventLog } from './log/event-log.ts'
 import { Previews } from './log/previews.ts'
 import { Wakeups } from './log/wakeups.ts'
 import { agentEnv, makeConfigDir } from './runner/agent-env.ts'
+import { ModelBackoff } from './runner/model-backoff.ts'
 import { type Containment, detectContainment } from './runner/containment.ts'
 import { PidFiles } from './runner/pid-files.ts'
 import { Runner } from './runner/runner.ts'
@@ -37,6 +38,8 @@ export interface AppOptions {
   /** Wraps the store; for tests that make it fail. */
   wrapStore?: (store: Store) => Store
   containment?: Containment['name']
+  /** Gives 0 ≤ n < 1; for tests that must repeat. */
+  random?: () => number
 }
 
 export interface App {
@@ -100,6 +103,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         bypassProblem: bypassProblem(config.env),
         maxQueuedTurns: config.max_queued_turns,
         originApprovalSeconds: config.origin_approval_seconds,
+        maxQueuedSessions: config.max_queued_sessions,
+        maxRunningPerKey: config.max_running_per_key ?? config.max_running,
       },
     }
     const clientTools = new ClientToolTokens()
@@ -115,6 +120,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
           return { url, token: clientTools.token(sessionId) }
         },
         stallMs: config.model_stall_seconds * 1000,
+        backoff: new ModelBackoff(clock, options.random ?? Math.random),
         agent: {
           store,
           containment,
@@ -133,7 +139,11 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
           })
         },
       },
-      { slots: config.max_running, drainMs: config.drain_seconds * 1000 },
+      {
+        slots: config.max_running,
+        memoryBytes: config.max_memory_mb * 2 ** 20,
+        drainMs: config.drain_seconds * 1000,
+      },
     )
     await runner.start()
     undo.push(() => runner.stop())
@@ -145,7 +155,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       send: sender({ allowPrivate: config.webhook_allow_private, resolve: systemResolver() }),
       async renderSession(id) {
         const session = await store.readSession(id)
-        return session && sessionToWire(store, session, clock.now())
+        return session && sessionToWire(store, session, clock.now(), runner.admission)
       },
     })
     undo.push(() => deliverer.stop())
@@ -168,7 +178,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         agentSdkVersion: agentSdkVersion(),
         model,
         containment: `${containment.name}: ${containment.note}`,
-        slots: () => runner.slots,
+        admission: () => runner.admission,
         startedAt: clock.now(),
       },
     })

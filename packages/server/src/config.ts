@@ -1,16 +1,20 @@
-import { availableParallelism, totalmem } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { existsSync, readFileSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { z } from 'zod'
 import { isLoopback } from './lib/loopback.ts'
+import { memoryLimit } from './lib/memory-limit.ts'
 
 /** About what a working agent and its tools take, in bytes: 0.3–2 GB were measured. */
 const MEMORY_PER_AGENT = 1.5e9
 
 /** As many agents at once as memory allows, at most four per core. */
 const defaultSlots = (): number =>
-  Math.max(2, Math.min(availableParallelism() * 4, Math.floor(totalmem() / MEMORY_PER_AGENT)))
+  Math.max(2, Math.min(availableParallelism() * 4, Math.floor(memoryLimit() / MEMORY_PER_AGENT)))
+
+/** What is left is for the server, the page cache and everybody else. */
+const defaultMemory = (): number => Math.max(512, Math.floor((memoryLimit() * 0.75) / 2 ** 20))
 
 const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max)
 const list = z.union([
@@ -44,6 +48,16 @@ export const ConfigSchema = z.object({
   max_running: integer(1, 1000)
     .default(defaultSlots)
     .describe('Sessions that run at once; default from cores and memory'),
+  max_running_per_key: integer(1, 1000)
+    .nullable()
+    .default(null)
+    .describe('Sessions with the same `concurrency_key` that run at once; unset: as many as there are slots'),
+  max_memory_mb: integer(64, 16_777_216)
+    .default(defaultMemory)
+    .describe(
+      'MiB that agents and all they start may take before no further one is started; default 75 % of what there is',
+    ),
+  max_queued_sessions: integer(1, 1_000_000).default(10_000).describe('Sessions that may wait for a slot'),
   max_queued_turns: integer(1, 100_000).default(1000).describe('Turns that may wait in one session'),
   origin_approval_seconds: integer(0, 31_536_000)
     .default(0)

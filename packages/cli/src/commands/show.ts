@@ -29,7 +29,7 @@ export function describeSession(session: Session, paint: Paint): string[] {
     ['uuid', session.uuid],
     ['title', session.title],
     ['status', null],
-    ['queue', queue && `position ${queue.position}, for ${age(queue.enqueued_at)}`],
+    ['queue', queue && `position ${queue.position}, for ${age(queue.enqueued_at)} (${queue.reason})`],
     ['model', `${agent.model.id}${session.model_source === 'demo' ? ' (demo model: a script answers)' : ''}`],
     ['permissions', [agent.permission_mode, ...agent.allowed_tools].join(', ')],
     ['workdir', session.cwd],

@@ -1,7 +1,7 @@
 import { ApiError, errorBody, type FieldError } from '@troupe/protocol/error'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from '../lib/logger.ts'
-import { StorageUnavailable } from '../store/store.ts'
+import { QueueFull, StorageUnavailable } from '../store/store.ts'
 import type { Server } from './server.ts'
 
 /** Paths of the origin API, whose clients expect plain JSON with `detail`. */
@@ -58,6 +58,9 @@ export function sendError(request: FastifyRequest, reply: FastifyReply, error: A
 const RETRY = new Set(['idempotency_in_progress', 'queue_full', 'internal', 'draining', 'storage_unavailable'])
 const retries = (error: ApiError) => RETRY.has(error.code)
 
+/** When to come back to a full queue: about the time of a short turn. */
+const QUEUE_FULL_SECONDS = 10
+
 /** What went wrong, in the API's words. */
 function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error
@@ -68,6 +71,12 @@ function toApiError(error: unknown): ApiError {
         ? 'The disk of the data folder is full; nothing was written. Make room and send this again.'
         : 'The store cannot be written now; nothing was written. Send this again.',
       { cause: error, retryAfter: 2 },
+    )
+  if (error instanceof QueueFull)
+    return new ApiError(
+      'queue_full',
+      `${error.message}, as many as may (max_queued_sessions); nothing was taken. Send this again later.`,
+      { cause: error, retryAfter: QUEUE_FULL_SECONDS },
     )
   const fastify = error as { code?: string; statusCode?: number; message?: string; validation?: unknown }
   if (Array.isArray(fastify.validation))

@@ -10,6 +10,7 @@ import type { Service } from '../lib/service.ts'
 import type { Previews } from '../log/previews.ts'
 import type { SessionContext } from '../sessions/context.ts'
 import type { WebhookContext } from '../webhooks/endpoints.ts'
+import type { Admission } from '../sessions/queue-status.ts'
 import { Cursors } from './cursor.ts'
 import { closedDoors } from './doors.ts'
 import { answerErrors } from './errors.ts'
@@ -21,6 +22,7 @@ import { clientToolRoutes } from './routes/client-tools.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { eventRoutes } from './routes/events.ts'
 import { metaRoutes } from './routes/meta.ts'
+import { queueRoutes } from './routes/queue.ts'
 import { originRoutes } from './routes/origin.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { turnRoutes } from './routes/turns.ts'
@@ -31,7 +33,8 @@ export interface About {
   agentSdkVersion: string
   model: ModelSource
   containment: string
-  slots(): { max: number; used: number }
+  /** What there is to give, and what keeps the next session. */
+  admission(): Admission
   startedAt: number
 }
 
@@ -132,6 +135,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     approvalRoutes(server, routes)
     clientToolRoutes(server, routes)
     webhookRoutes(server, routes)
+    queueRoutes(server, routes)
   })
   return {
     fastify,

@@ -7,17 +7,25 @@ import { join } from 'node:path'
  */
 export class PidFiles {
   readonly #folder: string
+  readonly #live = new Map<number, string>()
 
   constructor(folder: string) {
     this.#folder = folder
     mkdirSync(folder, { recursive: true, mode: 0o700 })
   }
 
+  /** The session of each agent process that this server has started and that has not ended, by its pid. */
+  get live(): ReadonlyMap<number, string> {
+    return this.#live
+  }
+
   add(pid: number, sessionId: string): void {
+    this.#live.set(pid, sessionId)
     writeFileSync(join(this.#folder, String(pid)), JSON.stringify({ started: startTime(pid), sessionId }))
   }
 
   remove(pid: number): void {
+    this.#live.delete(pid)
     rmSync(join(this.#folder, String(pid)), { force: true })
   }
 

@@ -6,12 +6,19 @@ import { DISPATCH } from '../log/wakeups.ts'
 import { sessionPaths } from '../sessions/admission.ts'
 import { expireApproval } from '../sessions/decide-approval.ts'
 import type { SessionRow } from '../store/store.ts'
+import type { Admission } from '../sessions/queue-status.ts'
+import { endOverdue } from '../sessions/queue-timeout.ts'
+import { Gate, type Pass } from './gate.ts'
+import { MemoryBudget } from './memory-budget.ts'
+import { meterMemory } from './memory-meter.ts'
 import { reconcileSession } from './recovery.ts'
 import { type RunContext, runSession } from './session-run.ts'
 
 export interface RunnerOptions {
   /** Sessions that run at once. */
   slots: number
+  /** Bytes that agents and what they start may take before no further one is started. */
+  memoryBytes: number
   /** Milliseconds a running turn is given to end when the server stops. */
   drainMs: number
 }
@@ -24,7 +31,7 @@ const POLL_MS = 2_000
 /** Deadlines seen to at once. */
 const MAX_EXPIRED = 100
 
-/** Takes waiting sessions while it has slots, oldest first, and runs them. */
+/** Takes waiting sessions while there are slots and memory, and runs them. */
 export class Runner implements Service {
   readonly #context: RunContext
   readonly #options: RunnerOptions
@@ -32,17 +39,22 @@ export class Runner implements Service {
   readonly #runs = new Map<string, Promise<void>>()
   readonly #draining = new AbortController()
   readonly #ending = new AbortController()
+  readonly #memory: MemoryBudget
+  readonly #gate: Gate
   #loops: Promise<unknown> = Promise.resolve()
-  #used = 0
 
   constructor(context: RunContext, options: RunnerOptions) {
     this.#context = context
     this.#options = options
+    this.#memory = new MemoryBudget(options.memoryBytes)
+    const { settings, clock } = context.sessions
+    const limits = { slots: options.slots, perKey: settings.maxRunningPerKey }
+    this.#gate = new Gate(limits, this.#memory, context.backoff, clock)
   }
 
-  /** Slots and how many of them are taken. */
-  get slots(): { max: number; used: number } {
-    return { max: this.#options.slots, used: this.#used }
+  /** What there is to give, and what keeps the next session. */
+  get admission(): Admission {
+    return this.#gate.admission
   }
 
   /** Ends what a dead server left behind, then starts to take sessions. */
@@ -50,7 +62,10 @@ export class Runner implements Service {
     const reaped = this.#context.agent.pidFiles.reap()
     if (reaped > 0) this.#context.logger.warn({ reaped }, 'ended agents that had outlived their server')
     await this.#reconcile()
-    this.#loops = Promise.all([this.#dispatch(), this.#renew()])
+    const { wakeups, agent } = this.#context
+    const look = () => wakeups.ring(DISPATCH)
+    const metering = meterMemory(this.#memory, () => agent.pidFiles.live, look, this.#ending.signal)
+    this.#loops = Promise.all([this.#dispatch(), this.#renew(), metering])
   }
 
   /** Takes nothing new; running turns may end by themselves within `drainMs`, then are ended. */
@@ -81,27 +96,26 @@ export class Runner implements Service {
 
   async #dispatch(): Promise<void> {
     using wakeup = this.#context.wakeups.subscribe(DISPATCH)
-    const { store, clock } = this.#context.sessions
+    const { sessions, logger } = this.#context
     const { signal } = this.#draining
     while (!signal.aborted) {
+      let pause = POLL_MS
       try {
-        while (this.#used < this.#options.slots && !signal.aborted) {
-          const claimed = await store.claimNext(this.#holder, clock.now(), clock.now() + LEASE_MS)
-          if (!claimed) break
-          this.#take(claimed)
-        }
         await this.#expire()
+        const overdue = await endOverdue(sessions)
+        while (!signal.aborted && (await this.#takeNext()));
+        pause = Math.min(pause, this.#gate.waitMs() ?? pause, Math.max(0, (overdue ?? Infinity) - sessions.clock.now()))
       } catch (error) {
-        this.#context.logger.error({ err: error }, 'no session could be taken')
+        logger.error({ err: error }, 'no session could be taken')
       }
-      await wakeup.next(AbortSignal.any([signal, AbortSignal.timeout(POLL_MS)]))
+      await wakeup.next(AbortSignal.any([signal, AbortSignal.timeout(pause)]))
     }
   }
 
   /** Approvals whose deadline has passed; looked at with every poll, so at most that much too late. */
   async #expire(): Promise<void> {
     const { sessions, logger } = this.#context
-    for (const row of await sessions.store.findOverdue(sessions.clock.now(), MAX_EXPIRED))
+    for (const row of await sessions.store.findOverdueApprovals(sessions.clock.now(), MAX_EXPIRED))
       await expireApproval(sessions, row).catch((err: unknown) =>
         logger.error(
           { session: row.sessionId, approval: row.id, err },
@@ -110,8 +124,24 @@ export class Runner implements Service {
       )
   }
 
-  #take(claimed: SessionRow): void {
-    this.#used++
+  /** Takes the session that is next. False when there is none, or nothing to run it with. */
+  async #takeNext(): Promise<boolean> {
+    const { store, clock } = this.#context.sessions
+    const pass = (await store.queueDepth()) > 0 ? this.#gate.pass() : null
+    if (!pass) return false
+    const claimed = await store
+      .claimNext(this.#holder, clock.now(), clock.now() + LEASE_MS, this.#gate.limits)
+      .catch((error: unknown) => {
+        pass.release()
+        throw error
+      })
+    if (claimed) this.#take(claimed, pass)
+    else pass.release()
+    return claimed !== null
+  }
+
+  #take(claimed: SessionRow, pass: Pass): void {
+    pass.assign(claimed.id)
     // The last run's process may still be on its way out; a transcript has one writer at a time.
     const before = this.#runs.get(claimed.id) ?? Promise.resolve()
     const run = before
@@ -119,7 +149,7 @@ export class Runner implements Service {
       .then(() => this.#sweepErased(claimed.id))
       .catch((error: unknown) => this.#context.logger.error({ session: claimed.id, err: error }, 'a run ended badly'))
       .finally(() => {
-        this.#used--
+        pass.release()
         if (this.#runs.get(claimed.id) === run) this.#runs.delete(claimed.id)
         this.#context.wakeups.ring(DISPATCH)
       })
@@ -138,7 +168,7 @@ export class Runner implements Service {
     const { signal } = this.#ending
     while (!signal.aborted) {
       await delay(RENEW_MS, undefined, { signal }).catch(() => undefined)
-      if (this.#used > 0 && !signal.aborted)
+      if (this.#gate.used > 0 && !signal.aborted)
         await store.renewLeases(this.#holder, clock.now() + LEASE_MS).catch((error: unknown) => {
           this.#context.logger.error({ err: error }, 'leases could not be renewed')
         })

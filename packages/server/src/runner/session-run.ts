@@ -26,6 +26,7 @@ import { ApprovalGate } from './approval-gate.ts'
 import { watchInbox } from './inbox.ts'
 import { clientToolId } from './policy.ts'
 import { finishedText, recoverOrEnd } from './recovery.ts'
+import type { ModelBackoff } from './model-backoff.ts'
 import { kindOf, Translator } from './sdk-messages.ts'
 import {
   couldNotRun,
@@ -43,6 +44,8 @@ export interface RunContext {
   previews: Previews
   wakeups: Wakeups
   agent: AgentSettings
+  /** Shared by all sessions of the server's credential. */
+  backoff: ModelBackoff
   /** The whole environment of a session's agent; makes its config dir. */
   prepareEnv(session: SessionRow): Record<string, string>
   /** Where a session's agent finds the tools of its client; waits until they are served. */
@@ -64,7 +67,9 @@ export async function runSession(
 ): Promise<void> {
   const run = new SessionRun(context, claimed, draining, ending)
   try {
-    while (await run.nextTurn(draining));
+    // A model that refuses gets no new turn of those who run either: they join the line again.
+    for (let more = await run.nextTurn(draining.aborted); more;)
+      more = await run.nextTurn(draining.aborted || context.backoff.paused)
   } catch (error) {
     if (error instanceof StaleEpoch)
       context.logger.warn({ session: claimed.id }, 'another run has taken the session over')
@@ -106,8 +111,8 @@ class SessionRun {
   }
 
   /** Runs the next queued turn to its end. False when there is none, or none is to be taken: the session is released. */
-  async nextTurn(draining: AbortSignal): Promise<boolean> {
-    const begun = draining.aborted ? await this.#release() : await this.#beginTurn()
+  async nextTurn(release: boolean): Promise<boolean> {
+    const begun = release ? await this.#release() : await this.#beginTurn()
     if (!begun) return false
     const { session, turn } = begun
     const ended = await this.#runTurn(session, turn, begun.inputs)
@@ -425,6 +430,7 @@ class SessionRun {
       return null
     }
     const { events, asks, keep, preview, modelError } = this.#translator.translate(message, turnId, at)
+    this.#context.backoff.note(message)
     const change: SessionChange = { sessionId: this.#id, at, epoch: this.#epoch, events }
     if (asks.length > 0) change.newApprovals = this.#gate.rowsFor(asks, at)
     if (keep) change.messages = [{ turnId, body: JSON.stringify(message) }]

@@ -28,4 +28,8 @@ export interface SessionSettings {
   maxQueuedTurns: number
   /** Seconds that a call in a session of the origin API waits for an answer; 0 asks nobody. */
   originApprovalSeconds: number
+  /** Sessions that may wait for a slot. */
+  maxQueuedSessions: number
+  /** Sessions of one `concurrency_key` that run at once. */
+  maxRunningPerKey: number
 }

@@ -38,6 +38,8 @@ export interface NewSession {
   approvals: ApprovalSettings
   recovery: 'auto' | 'resume' | 'fail'
   rules: PermissionRule[]
+  /** Its place among those that wait; absent: the usual one. */
+  queue?: { priority: number; concurrencyKey: string | null; maxQueueMs: number | null }
 }
 
 /**
@@ -71,6 +73,11 @@ export async function createFromRequest(context: SessionContext, body: CreateSes
         approvals: approvalSettings(body.approvals ?? {}),
         recovery: body.recovery ?? 'auto',
         rules: body.permission_rules ?? [],
+        queue: {
+          priority: body.priority ?? 0,
+          concurrencyKey: body.concurrency_key ?? null,
+          maxQueueMs: body.limits?.max_queue_seconds ? body.limits.max_queue_seconds * 1000 : null,
+        },
       },
       idempotency,
     )
@@ -127,15 +134,14 @@ export async function createSession(
     model_source: options.modelSource,
   })
   const work =
-    inputs.length === 0
-      ? null
-      : queueTurn({ session: row, openTurns: [], approvals: [] }, inputs, at, settings.maxQueuedTurns)
+    inputs.length === 0 ? null : queueTurn({ session: row, openTurns: [], approvals: [] }, inputs, at, settings)
   try {
     await log.createSession(row, {
       sessionId: id,
       at,
       session: work?.session ?? {},
       newTurns: work?.newTurns ?? [],
+      ...(work?.queueLimit !== undefined && { queueLimit: work.queueLimit }),
       events: [created, ...(work?.events ?? [])],
       ...(idempotency && { effect: { ...idempotency, result: JSON.stringify({ session_id: id }) } }),
     })
@@ -145,6 +151,9 @@ export async function createSession(
   }
   return requireSession(context, id)
 }
+
+/** Whose every session is until there are keys. */
+const LOCAL = 'local'
 
 function emptySession(id: string, request: NewSession, cwd: string, options: SessionOptions, at: number): SessionRow {
   return {
@@ -156,6 +165,10 @@ function emptySession(id: string, request: NewSession, cwd: string, options: Ses
     holder: null,
     leaseUntil: null,
     queuedAt: null,
+    priority: request.queue?.priority ?? 0,
+    principal: LOCAL,
+    concurrencyKey: request.queue?.concurrencyKey ?? null,
+    maxQueueMs: request.queue?.maxQueueMs ?? null,
     currentTurnId: null,
     lastTurnStatus: null,
     turnCount: 0,
@@ -189,11 +202,10 @@ const unsupported = (what: string) =>
 function refuseLater(body: CreateSession): void {
   if (body.resources?.length) throw unsupported('resources')
   if (body.vault_ids?.length) throw unsupported('vault_ids')
-  for (const field of ['budget', 'output_schema', 'concurrency_key', 'retention'] as const)
+  for (const field of ['budget', 'output_schema', 'retention'] as const)
     if (body[field] !== undefined && body[field] !== null) throw unsupported(field)
-  if (body.priority) throw unsupported('priority')
-  for (const field of ['turn_timeout_seconds', 'max_queue_seconds'] as const)
-    if (body.limits?.[field] !== undefined && body.limits[field] !== null) throw unsupported(`limits.${field}`)
+  if (body.limits?.turn_timeout_seconds !== undefined && body.limits.turn_timeout_seconds !== null)
+    throw unsupported('limits.turn_timeout_seconds')
   if (body.environment_id !== undefined && body.environment_id !== 'env_default')
     throw new ApiError(
       'environment_not_found',

@@ -6,13 +6,17 @@ import type { SessionRow, SessionPatch } from '../store/store.ts'
 import { NoSuchSession, VersionConflict } from '../store/store.ts'
 import { sessionPaths } from './admission.ts'
 import { changeSession, type Decision, requireSession } from './change-session.ts'
+import { changedPlace } from './queue-place.ts'
 import type { SessionContext } from './context.ts'
 import type { Idempotency } from './create-session.ts'
 import { endTurn, NEVER_STARTED, newEvent } from './end-turn.ts'
 import { applyDecision, mergeDecisions } from './merge-decisions.ts'
 import { TRANSITIONS } from './transitions.ts'
 
-/** Changes title and metadata. A change that changes nothing appends nothing. */
+/**
+ * Changes title, metadata and the place in the queue. A change that changes nothing appends nothing. Throws
+ * `session_running` when the place is changed of a session that has one no more.
+ */
 export async function updateSession(
   context: SessionContext,
   sessionId: string,
@@ -20,14 +24,21 @@ export async function updateSession(
 ): Promise<SessionRow> {
   for (const field of ['agent', 'budget', 'vault_ids'] as const)
     if (body[field] !== undefined)
-      throw new ApiError('unsupported_feature', `Updating ${field} is not supported yet; title and metadata are.`)
+      throw new ApiError(
+        'unsupported_feature',
+        `Updating ${field} is not supported yet; title, metadata, priority and concurrency_key are.`,
+      )
   await changeSession(context, sessionId, ({ session }, at) => {
     const patch: SessionPatch = {}
     if (body.title !== undefined && body.title !== session.title) patch.title = body.title
     const metadata = mergeMetadata(session.metadata, body.metadata)
     if (JSON.stringify(metadata) !== JSON.stringify(session.metadata)) patch.metadata = metadata
-    if (Object.keys(patch).length === 0) return null
-    return { session: patch, events: [newEvent('session.updated', null, at, { ...patch })] }
+    const place = changedPlace(session, body)
+    if (Object.keys(patch).length === 0 && !place) return null
+    return {
+      session: { ...patch, ...place?.session },
+      events: [newEvent('session.updated', null, at, { ...patch, ...place?.shown })],
+    }
   })
   return requireSession(context, sessionId)
 }

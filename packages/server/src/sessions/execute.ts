@@ -77,7 +77,7 @@ async function resume(
       throw new OriginRefusal(`Session ${given} is currently running`)
     if (session.messageCount === 0)
       throw new OriginRefusal(`Session ${given} has no recorded Claude session ID. Cannot resume.`)
-    const queued = queueTurn(state, [input], at, context.settings.maxQueuedTurns)
+    const queued = queueTurn(state, [input], at, context.settings)
     return {
       ...queued,
       session: {

@@ -14,6 +14,9 @@ export function mergeDecisions(first: Decision, second: Decision): Decision {
     ...both('newApprovals'),
     ...both('approvals'),
     ...both('grants'),
+    ...((second.queueLimit ?? first.queueLimit) !== undefined && {
+      queueLimit: second.queueLimit ?? first.queueLimit!,
+    }),
   }
 }
 

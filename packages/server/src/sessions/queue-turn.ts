@@ -5,6 +5,7 @@ import type { Delivery } from '@troupe/protocol/input'
 import type { SessionStatus } from '@troupe/protocol/session'
 import type { NewEvent, SessionPatch, SessionRow, TurnRow } from '../store/store.ts'
 import type { SessionState } from './change-session.ts'
+import type { SessionSettings } from './context.ts'
 import { newEvent } from './end-turn.ts'
 import { TRANSITIONS } from './transitions.ts'
 
@@ -35,6 +36,9 @@ export const inputEvent = (input: Input, turnId: string): NewEvent => ({
   },
 })
 
+/** How much may wait. */
+export type QueueLimits = Pick<SessionSettings, 'maxQueuedTurns' | 'maxQueuedSessions'>
+
 /** The status that input leads to. Throws `session_terminated`. */
 export function assertTakesInput({ id, status }: Pick<SessionRow, 'id' | 'status'>): SessionStatus {
   const next = TRANSITIONS[status].send
@@ -47,15 +51,15 @@ export function assertTakesInput({ id, status }: Pick<SessionRow, 'id' | 'status
  * Puts inputs that came together as one turn at the end of the session's queue, and gives an idle session work:
  * `user.message`…, `session.status_running` where the status changes, `session.queued`. `first` puts it before the
  * others that wait. Behind a turn that waits for an answer it waits too, and the session stays idle.
- * Throws `session_terminated` and `queue_full`.
+ * Throws `session_terminated` and `queue_full`; committing it throws `QueueFull` when too many sessions wait already.
  */
 export function queueTurn(
   { session, openTurns }: SessionState,
   inputs: Input[],
   at: number,
-  maxQueuedTurns: number,
+  { maxQueuedTurns, maxQueuedSessions }: QueueLimits,
   first = false,
-): { session: SessionPatch; newTurns: TurnRow[]; events: NewEvent[] } {
+): { session: SessionPatch; newTurns: TurnRow[]; events: NewEvent[]; queueLimit?: number } {
   const status = assertTakesInput(session)
   const waiting = openTurns.filter((turn) => turn.status === 'queued').length
   if (waiting >= maxQueuedTurns)
@@ -108,6 +112,7 @@ export function queueTurn(
     },
     newTurns: [turn],
     events,
+    ...(wakes && { queueLimit: maxQueuedSessions }),
   }
 }
 

@@ -47,7 +47,7 @@ export async function sendEvents(
       }
     if (inputs.length > 0) {
       assertTakesInput(state.session)
-      add(deliver(applyDecision(state, decision), inputs, delivery, at, context.settings.maxQueuedTurns))
+      add(deliver(applyDecision(state, decision), inputs, delivery, at, context.settings))
     }
     if (Object.keys(decision).length === 0) return null
     if (inputs.length === 0) assertTakesInput(state.session)

@@ -5,6 +5,7 @@ import type { Turn, Usage } from '@troupe/protocol/turn'
 import { iso, isoOr } from '../log/wire.ts'
 import type { ApprovalRow } from '../store/approvals.ts'
 import type { ApprovalSettings, SessionRow, Store, TurnRow, UsageTotals } from '../store/store.ts'
+import { type Admission, queueToWire } from './queue-status.ts'
 
 /** Usage as the wire writes it. Whole cents are rounded up, so that a cost is never shown as nothing. */
 export function usageToWire(usage: UsageTotals, activeMs: number): Usage {
@@ -25,15 +26,13 @@ export function usageToWire(usage: UsageTotals, activeMs: number): Usage {
 const PROMPT_CHARS = 200
 
 /** A session as `/v1` shows it: is it done, what did it say, what does it need, what did it cost. */
-export async function sessionToWire(store: Store, session: SessionRow, now: number): Promise<Session> {
-  const queue =
-    session.queuedAt === null
-      ? null
-      : {
-          position: await store.queuePosition(session.queuedAt, session.id),
-          enqueued_at: iso(session.queuedAt),
-          reason: 'waiting_for_slot',
-        }
+export async function sessionToWire(
+  store: Store,
+  session: SessionRow,
+  now: number,
+  admission: Admission,
+): Promise<Session> {
+  const queue = session.queuedAt === null ? null : await queueToWire(store, session, session.queuedAt, admission)
   const active =
     session.activeMs +
     (session.currentTurnId && session.startedAt && session.status !== 'idle' ? Math.max(0, now - session.startedAt) : 0)
@@ -58,6 +57,12 @@ export async function sessionToWire(store: Store, session: SessionRow, now: numb
     last_error: session.lastError,
     result: session.result && { ...session.result, structured: session.result.structured ?? null },
     queue,
+    priority: session.priority,
+    concurrency_key: session.concurrencyKey,
+    limits: {
+      max_turns: session.options.maxTurns,
+      max_queue_seconds: session.maxQueueMs === null ? null : session.maxQueueMs / 1000,
+    },
     current_turn_id: session.currentTurnId,
     last_seq: session.lastSeq,
     usage: usageToWire(session.usage, active),

@@ -1,3 +1,5 @@
+import { QUEUE_MIGRATION } from './queue-schema.ts'
+
 /**
  * Forward only; each entry runs once, in its own transaction, and never changes after a release. The number of entries
  * applied is the database's `user_version`.
@@ -242,4 +244,5 @@ export const MIGRATIONS: readonly string[] = [
   create index webhook_deliveries_open on webhook_deliveries (endpoint_id, created_at, id) where status <> 'delivered';
   create index webhook_deliveries_due on webhook_deliveries (endpoint_id, next_at) where status = 'pending';
   `,
+  QUEUE_MIGRATION,
 ]

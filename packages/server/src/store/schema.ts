@@ -22,6 +22,10 @@ export interface SessionsTable {
   holder: string | null
   lease_until: number | null
   queued_at: number | null
+  priority: number
+  principal: string
+  concurrency_key: string | null
+  max_queue_ms: number | null
   current_turn_id: string | null
   last_turn_status: string | null
   turn_count: number

@@ -22,6 +22,7 @@ import {
 } from './approvals.ts'
 import { GroupCommit } from './group-commit.ts'
 import { MIGRATIONS } from './migrations.ts'
+import { SqliteQueue } from './queue.ts'
 import {
   eventFromRow,
   patchToColumns,
@@ -34,6 +35,7 @@ import {
 import { sqliteWebhooks } from './sqlite-webhooks.ts'
 import type { EventsTable, SessionsTable, Tables, TurnsTable } from './schema.ts'
 import {
+  type ClaimLimits,
   type Committed,
   type EventFilter,
   type EventRow,
@@ -42,6 +44,9 @@ import {
   type MessageRow,
   NoSuchSession,
   type Position,
+  QueueFull,
+  type QueuePlace,
+  type QueueView,
   type SessionChange,
   type SessionFilter,
   type SessionRow,
@@ -63,9 +68,6 @@ const sql = new Kysely<Tables>({
 
 /** Characters of event bodies in one page of a tail, about: what a reader that stalls keeps in memory. */
 const MAX_PAGE_CHARS = 1_000_000
-
-/** Places in the queue are counted up to here: counting costs time for each place. */
-const MAX_POSITION = 1_000
 
 /** Statements kept prepared, at most; shapes beyond that (rare filters) are prepared anew. */
 const MAX_STATEMENTS = 500
@@ -113,9 +115,11 @@ export class SqliteStore implements Store {
   readonly #writer: GroupCommit
   readonly #statements = new Map<string, Sqlite.Statement>()
   readonly webhooks: WebhookStore
+  readonly #queue: SqliteQueue
 
   constructor(db: Sqlite.Database) {
     this.#db = db
+    this.#queue = new SqliteQueue(db)
     this.#writer = new GroupCommit(db)
     this.webhooks = sqliteWebhooks({
       statement: (text) => this.#statement(text),
@@ -149,6 +153,8 @@ export class SqliteStore implements Store {
       change.newApprovals !== undefined ||
       change.approvals !== undefined
     const numbers = this.#number(change, decides)
+    if (change.queueLimit !== undefined && this.#queue.depth() >= change.queueLimit)
+      throw new QueueFull(`${change.queueLimit} sessions wait`)
     if (change.session) {
       const columns = patchToColumns(change.session)
       if (Object.keys(columns).length > 0)
@@ -446,7 +452,7 @@ export class SqliteStore implements Store {
     return { rows: rows.slice(0, limit).map(approvalFromRow), more: rows.length > limit }
   }
 
-  async findOverdue(at: number, limit: number): Promise<ApprovalRow[]> {
+  async findOverdueApprovals(at: number, limit: number): Promise<ApprovalRow[]> {
     const rows = this.#statement(
       `select * from approvals where status = 'pending' and expires_at is not null and expires_at <= ?
        order by expires_at limit ?`,
@@ -471,16 +477,8 @@ export class SqliteStore implements Store {
     return row.get(sessionId, uuid) !== undefined
   }
 
-  claimNext(holder: string, at: number, leaseUntil: number): Promise<SessionRow | null> {
-    return this.#writer.write(() => {
-      const row = this.#statement(
-        `update sessions set holder = ?, lease_until = ?, epoch = epoch + 1, version = version + 1, queued_at = null
-         where id = (select id from sessions where queued_at is not null and (holder is null or lease_until < ?)
-                     order by queued_at, id limit 1)
-         returning *`,
-      ).get(holder, leaseUntil, at)
-      return row ? sessionFromRow(row as SessionsTable) : null
-    })
+  claimNext(holder: string, at: number, leaseUntil: number, limits: ClaimLimits): Promise<SessionRow | null> {
+    return this.#writer.write(() => this.#queue.claim(holder, at, leaseUntil, limits))
   }
 
   seize(sessionId: string, holder: string, leaseUntil: number): Promise<SessionRow | null> {
@@ -505,16 +503,20 @@ export class SqliteStore implements Store {
     return rows.map((row) => row.id)
   }
 
-  async queuePosition(queuedAt: number, id: string): Promise<number> {
-    const row = this.#statement(
-      `select count(*) as n from
-         (select 1 from sessions where queued_at is not null and (queued_at, id) < (?, ?) limit ${MAX_POSITION - 1})`,
-    ).get(queuedAt, id) as { n: number }
-    return row.n + 1
+  async queuePlace(session: SessionRow, perKey: number): Promise<QueuePlace> {
+    return this.#queue.place(session, perKey)
   }
 
   async queueDepth(): Promise<number> {
-    return (this.#statement('select count(*) as n from sessions where queued_at is not null').get() as { n: number }).n
+    return this.#queue.depth()
+  }
+
+  async readQueue(limit: number, perKey: number): Promise<QueueView> {
+    return this.#queue.view(limit, perKey)
+  }
+
+  async findOverdue(at: number, limit: number) {
+    return { ids: this.#queue.overdue(at, limit), next: this.#queue.nextOverdue() }
   }
 
   appendTranscript(

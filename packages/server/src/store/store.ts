@@ -57,6 +57,14 @@ export interface SessionRow {
   leaseUntil: number | null
   /** Since when the session waits for a slot; null when it does not. */
   queuedAt: number | null
+  /** −100 to 100; higher is taken first. */
+  priority: number
+  /** Whose session it is. One for all until there are keys. */
+  principal: string
+  /** Sessions of one principal with the same one share a place in the line, and a cap on how many run; null: no such bond. */
+  concurrencyKey: string | null
+  /** Milliseconds that it may wait for a slot; null: for ever. */
+  maxQueueMs: number | null
   currentTurnId: string | null
   lastTurnStatus: TurnStatus | null
   turnCount: number
@@ -161,6 +169,8 @@ export interface SessionChange {
   epoch?: number
   /** Refused with `VersionConflict` when the session has changed since it was read. */
   version?: number
+  /** Refused with `QueueFull` when as many sessions wait as this: the change would put one more into the line. */
+  queueLimit?: number
   session?: SessionPatch
   newTurns?: TurnRow[]
   turns?: { id: string; patch: TurnPatch }[]
@@ -182,6 +192,40 @@ export interface SessionState {
 export interface Committed {
   /** The events as numbered. */
   events: EventRow[]
+}
+
+/** What a claim must keep to. */
+export interface ClaimLimits {
+  /** Sessions that the holder may hold. */
+  slots: number
+  /** Sessions with the same `concurrencyKey` of one principal that may be held. */
+  perKey: number
+}
+
+/** Where a waiting session stands. */
+export interface QueuePlace {
+  /** 1 is next; 1,000 means that or more. */
+  position: number
+  /** As many sessions run with its `concurrencyKey` as may. */
+  capped: boolean
+}
+
+export interface QueueKey {
+  principal: string
+  concurrencyKey: string | null
+  waiting: number
+  running: number
+  oldestQueuedAt: number | null
+}
+
+export interface QueueView {
+  depth: number
+  running: number
+  oldestQueuedAt: number | null
+  /** At most 100, those with the most waiting first. */
+  keys: QueueKey[]
+  /** The first in line, in order. */
+  first: { id: string; priority: number; concurrencyKey: string | null; queuedAt: number; capped: boolean }[]
 }
 
 export interface SessionFilter {
@@ -236,6 +280,11 @@ export class ExternalIdTaken extends Error {
   override readonly name = 'ExternalIdTaken'
 }
 
+/** As many sessions wait as may; nothing of the change was written. */
+export class QueueFull extends Error {
+  override readonly name = 'QueueFull'
+}
+
 /** The store could not take the change (disk full, locked, failing); nothing of it was written. */
 export class StorageUnavailable extends Error {
   override readonly name = 'StorageUnavailable'
@@ -255,7 +304,7 @@ export interface Store {
 
   /** Creates a session with its first change. Throws `ExternalIdTaken`. */
   createSession(row: SessionRow, change: SessionChange): Promise<Committed>
-  /** Applies a change. Throws `StaleEpoch`, `VersionConflict`, `NoSuchSession`, `StorageUnavailable`. */
+  /** Applies a change. Throws `StaleEpoch`, `VersionConflict`, `NoSuchSession`, `QueueFull`, `StorageUnavailable`. */
   commit(change: SessionChange): Promise<Committed>
   /** Erases a session with all that hangs on it and leaves a tombstone. `version` and `effect` as in a change. */
   deleteSession(id: string, at: number, version?: number, effect?: SessionChange['effect']): Promise<void>
@@ -304,17 +353,24 @@ export interface Store {
   readEvent(sessionId: string, eventId: string): Promise<EventRow | null>
   readMessages(sessionId: string, after: number, limit: number): Promise<MessageRow[]>
 
-  /** Takes the longest waiting session: new epoch, lease until `leaseUntil`. Null when none waits. One atomic step. */
-  claimNext(holder: string, at: number, leaseUntil: number): Promise<SessionRow | null>
+  /**
+   * Takes the session that is next: the highest priority; within it the key (principal and `concurrencyKey`) with the
+   * fewest sessions running; then the longest waiting. New epoch, lease until `leaseUntil`. Null when none waits that
+   * the limits allow. One atomic step, whose cost does not grow with the number of keys.
+   */
+  claimNext(holder: string, at: number, leaseUntil: number, limits: ClaimLimits): Promise<SessionRow | null>
   /** Takes a session whose last run is known to be dead, for reconciliation: new epoch. */
   seize(sessionId: string, holder: string, leaseUntil: number): Promise<SessionRow | null>
   /** Prolongs all leases of a holder. */
   renewLeases(holder: string, leaseUntil: number): Promise<void>
   /** Sessions that are held, by whomever, or have work and neither a holder nor a place in the queue. */
   findHeld(): Promise<string[]>
-  /** Position 1 is next; 1,000 means that or more. */
-  queuePosition(queuedAt: number, id: string): Promise<number>
+  /** Where a waiting session stands, by the order in which sessions would be taken if nothing that runs ended. */
+  queuePlace(session: SessionRow, perKey: number): Promise<QueuePlace>
   queueDepth(): Promise<number>
+  readQueue(limit: number, perKey: number): Promise<QueueView>
+  /** Sessions that have waited as long as they may, and when the next one will have. */
+  findOverdue(at: number, limit: number): Promise<{ ids: string[]; next: number | null }>
 
   /** The one for a call, by the agent's id of it. */
   findApproval(sessionId: string, sdkToolUseId: string): Promise<ApprovalRow | null>
@@ -327,7 +383,7 @@ export interface Store {
     after: { at: number; id: string } | null,
   ): Promise<{ rows: ApprovalRow[]; more: boolean }>
   /** Pending ones whose deadline has passed, longest overdue first. */
-  findOverdue(at: number, limit: number): Promise<ApprovalRow[]>
+  findOverdueApprovals(at: number, limit: number): Promise<ApprovalRow[]>
   /** Rules remembered for a session and for all sessions of its agent. */
   listGrants(agentId: string | null, sessionId: string | null): Promise<GrantRow[]>
   /** False when there was none. */

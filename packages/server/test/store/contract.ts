@@ -3,6 +3,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ExternalIdTaken, NoSuchSession, StaleEpoch, type Store, VersionConflict } from '../../src/store/store.ts'
 import { change, event, sessionRow, turnRow } from '../support/rows.ts'
 
+/** Limits that limit nothing. */
+const FREE = { slots: 1_000, perKey: 1_000 }
+
 /** What every store keeps; run on each one. `open` gives an empty store, `reopen` the same one after a restart. */
 export function storeContract(
   name: string,
@@ -80,7 +83,7 @@ export function storeContract(
 
     test('L3 an old epoch cannot append, and says so', async () => {
       const id = await create({ status: 'running', queuedAt: 5 })
-      const claimed = (await store.claimNext('node_a', 10, 20))!
+      const claimed = (await store.claimNext('node_a', 10, 20, FREE))!
       expect(claimed).toMatchObject({ id, epoch: 1, holder: 'node_a', queuedAt: null })
       await store.seize(id, 'node_b', 99)
       await expect(store.commit(change(id, { epoch: 1, events: [event()] }))).rejects.toThrow(StaleEpoch)
@@ -101,8 +104,9 @@ export function storeContract(
     test('R1 of many claims at once each waiting session is taken once, oldest first', async () => {
       const ids: string[] = []
       for (let index = 0; index < 5; index++) ids.push(await create({ status: 'running', queuedAt: 100 + index }))
-      expect(await store.queuePosition(103, ids[3]!)).toBe(4)
-      const claims = await Promise.all(Array.from({ length: 8 }, () => store.claimNext('node_a', 200, 300)))
+      const fourth = await store.readSession(ids[3]!)
+      expect(await store.queuePlace(fourth!, 9)).toEqual({ position: 4, capped: false })
+      const claims = await Promise.all(Array.from({ length: 8 }, () => store.claimNext('node_a', 200, 300, FREE)))
       expect(claims.flatMap((claim) => (claim ? [claim.id] : []))).toEqual(ids)
       expect(await store.queueDepth()).toBe(0)
       expect((await store.findHeld()).sort()).toEqual(ids.sort())

@@ -4,11 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { MIGRATIONS } from '../../src/store/migrations.ts'
+import { QUEUE_MIGRATION } from '../../src/store/queue-schema.ts'
+import { sessionToRow } from '../../src/store/rows.ts'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { StorageUnavailable } from '../../src/store/store.ts'
 import { change, event, sessionRow } from '../support/rows.ts'
 import { storeContract } from './contract.ts'
 import { webhookContract } from './webhook-contract.ts'
+import { queueContract } from './queue-contract.ts'
 
 let folder: string
 const file = () => join(folder, 'troupe.db')
@@ -32,6 +35,11 @@ const harness = async () => {
 }
 storeContract('SQLite', harness)
 webhookContract('SQLite', harness)
+
+queueContract('SQLite', async () => {
+  const store = openSqliteStore(file())
+  return { store, end: () => store.close() }
+})
 
 test('D2 the file is WAL with synchronous=FULL: a resolved write has been flushed', async () => {
   const store = openSqliteStore(file())
@@ -83,6 +91,27 @@ test('D4 a lock that another process holds is waited for without blocking, then 
   other.close()
   await written
   expect(await store.readSession(row.id)).not.toBeNull()
+  await store.close()
+})
+
+test('J24 a line that a version without priorities left is taken over', async () => {
+  const known = MIGRATIONS.indexOf(QUEUE_MIGRATION)
+  const db = new Sqlite(file())
+  for (const migration of MIGRATIONS.slice(0, known)) db.exec(migration)
+  const { priority: _, principal: __, concurrency_key: ___, max_queue_ms: ____, ...row } = sessionToRow(sessionRow())
+  const columns = Object.keys(row)
+  const insert = db.prepare(
+    `insert into sessions (${columns.join()}) values (${columns.map((name) => `:${name}`).join()})`,
+  )
+  insert.run({ ...row, id: 'sesn_held', holder: 'node_old', lease_until: 5 })
+  for (const n of [2, 1, 3]) insert.run({ ...row, id: `sesn_${n}`, queued_at: n })
+  db.pragma(`user_version = ${known}`)
+  db.close()
+  const store = openSqliteStore(file())
+  expect(await store.queueDepth()).toBe(3)
+  const claims = []
+  for (let n = 0; n < 4; n++) claims.push((await store.claimNext('node_new', 9, 99, { slots: 9, perKey: 9 }))?.id)
+  expect(claims).toEqual(['sesn_1', 'sesn_2', 'sesn_3', undefined])
   await store.close()
 })
 

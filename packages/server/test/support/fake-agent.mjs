@@ -3,6 +3,7 @@
  * A process that speaks the agent's stream-json and plays one fault. The Agent SDK itself drives it, so nothing is
  * mocked. The first word of the prompt is the part:
  *   say TEXT    answer TEXT              flood N    N messages, then a result
+ *   naps MS     answer after that time
  *   crash       exit 7 in mid-turn
  *   silent      never answer             hold       one message, then wait for an interrupt
  *   stubborn    like hold, but neither an interrupt, nor the end of its input, nor TERM ends it
@@ -10,6 +11,7 @@
  *   leaves TEXT answer TEXT and exit
  *   retry       two api_retry, then an answer      orphan     start a process that outlives it, then hold
  *   exhausted   one api_retry, then a failed model request
+ *   refused STATUS MS   one api_retry with this status and delay, then hold
  *   cost N      a result whose running total is N dollars     error TYPE  a failed model request
  */
 import { spawn } from 'node:child_process'
@@ -80,6 +82,9 @@ const play = {
     text(words)
     result(words)
   },
+  naps: (ms) => {
+    setTimeout(() => play.say('awake'), Number(ms))
+  },
   flood: (count) => {
     for (let n = 1; n <= Number(count); n++) text(`message ${n}`)
     result('flooded')
@@ -125,6 +130,19 @@ const play = {
         error: 'overloaded',
       })
     play.say('made it')
+  },
+  refused: (words) => {
+    const [status, delay] = words.split(' ').map(Number)
+    emit({
+      type: 'system',
+      subtype: 'api_retry',
+      attempt: 1,
+      max_retries: 5,
+      retry_delay_ms: delay,
+      error_status: status,
+      error: status === 429 ? 'rate_limit' : status === 529 ? 'overloaded' : 'server_error',
+    })
+    play.hold()
   },
   exhausted: () => {
     emit({

@@ -2,6 +2,7 @@ import { ApiError } from '@troupe/protocol/error'
 import { Health, Info, ModelList, Ready } from '@troupe/protocol/info'
 import { z } from 'zod'
 import { CAPABILITIES } from '../../capabilities.ts'
+import { memoryToWire } from '../../sessions/queue-status.ts'
 import { replies } from '../reply-schema.ts'
 import type { RouteContext, Server } from '../server.ts'
 
@@ -45,7 +46,8 @@ export function metaRoutes(server: Server, context: RouteContext): void {
         agent_sdk_version: about.agentSdkVersion,
         model: { source: about.model.source, note: about.model.note },
         containment: about.containment,
-        slots: about.slots(),
+        slots: about.admission().slots,
+        memory: memoryToWire(about.admission()),
         capabilities: Object.fromEntries(CAPABILITIES.map(({ id, status }) => [id, status])),
       }),
   )

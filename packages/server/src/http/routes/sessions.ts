@@ -26,7 +26,7 @@ const tags = ['Sessions']
 export function sessionRoutes(server: Server, context: RouteContext): void {
   const { sessions, cursors, clock } = context
   const { store } = sessions
-  const wire = (session: SessionRow) => sessionToWire(store, session, clock.now())
+  const wire = (session: SessionRow) => sessionToWire(store, session, clock.now(), context.about.admission())
 
   server.post(
     '/v1/sessions',
@@ -122,7 +122,7 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
     {
       schema: {
         tags,
-        summary: 'Change title or metadata',
+        summary: 'Change title, metadata or the place in the queue',
         params: SessionParams,
         body: UpdateSession,
         response: replies(Session),

@@ -1,0 +1,166 @@
+import type { Database, Statement } from 'better-sqlite3'
+import { sessionFromRow } from './rows.ts'
+import type { SessionsTable } from './schema.ts'
+import type { ClaimLimits, QueueKey, QueuePlace, QueueView, SessionRow } from './store.ts'
+
+/** Places in the queue are told up to here. */
+const MAX_POSITION = 1_000
+/** Keys that a view of the queue lists. */
+const MAX_KEYS = 100
+/** How long a long line that has changed may still be shown as it was, in ms for each who waits. */
+const STALE_MS = 0.02
+
+/**
+ * In which order sessions would be taken if nothing that runs ended. `level` is how many of its key would run with it:
+ * the key with the fewest is first. What its key's cap keeps back stands behind everybody else.
+ */
+const ORDER = `
+  select id, priority, concurrency_key as concurrencyKey, queued_at as queuedAt, (named and level > :perKey) as capped from (
+    select s.id, s.priority, s.concurrency_key, s.queued_at, l.named, l.running + row_number() over (
+      partition by s.queue_key order by s.priority desc, s.queued_at, s.id) as level
+    from sessions s join queue_lanes l on l.queue_key = s.queue_key and l.priority = s.priority
+    where s.queued_at is not null and s.holder is null)
+  order by capped, priority desc, level, queuedAt, id`
+
+type Waiting = QueueView['first'][number]
+
+interface Line extends Omit<QueueView, 'depth'> {
+  perKey: number
+  /** What `queue_totals.changes` was, and the time, in ms, when this was made. */
+  changes: number
+  madeAt: number
+  places: Map<string, number>
+}
+
+/** The queries about waiting sessions. Called inside the store's transactions where they write. */
+export class SqliteQueue {
+  readonly #statement: (text: string) => Statement
+  #line: Line | null = null
+
+  constructor(db: Database) {
+    const statements = new Map<string, Statement>()
+    this.#statement = (text) => {
+      let statement = statements.get(text)
+      if (!statement) statements.set(text, (statement = db.prepare(text)))
+      return statement
+    }
+  }
+
+  /**
+   * Highest priority first; within it the key with the fewest running; then the oldest. Looks at one lane, but for
+   * those of keys at their cap, of which there are at most as many as run: the cost grows with the logarithm of what
+   * waits and with what runs, not with the number of keys.
+   */
+  claim(holder: string, at: number, leaseUntil: number, { slots, perKey }: ClaimLimits): SessionRow | null {
+    // Whoever held it is gone: it waits like the others. Its old run is kept out by the epoch.
+    this.#statement(
+      `update sessions set holder = null, lease_until = null
+       where holder is not null and queued_at is not null and lease_until < ?`,
+    ).run(at)
+    const row = this.#statement(
+      `update sessions set holder = :holder, lease_until = :leaseUntil, epoch = epoch + 1, version = version + 1,
+         queued_at = null
+       where id = (
+         select s.id from sessions s
+         join (select queue_key, priority from queue_lanes where named = 0 or running < :perKey
+               order by priority desc, running, head_at limit 1) lane
+           on s.queue_key = lane.queue_key and s.priority = lane.priority
+         where s.queued_at is not null and s.holder is null order by s.queued_at, s.id limit 1)
+       and (select count(*) from sessions where holder = :holder) < :slots
+       returning *`,
+    ).get({ holder, leaseUntil, perKey, slots })
+    return row ? sessionFromRow(row as SessionsTable) : null
+  }
+
+  /** How many wait. One row. */
+  depth(): number {
+    return this.#totals().waiting
+  }
+
+  place(session: SessionRow, perKey: number): QueuePlace {
+    return {
+      position: this.#look(perKey).places.get(session.id) ?? MAX_POSITION,
+      capped: this.#isCapped(session, perKey),
+    }
+  }
+
+  view(limit: number, perKey: number): QueueView {
+    const { first, keys, running, oldestQueuedAt } = this.#look(perKey)
+    return { depth: this.depth(), running, oldestQueuedAt, keys, first: first.slice(0, limit) }
+  }
+
+  /**
+   * The line as it stands, made when somebody asks after it has changed. That costs about 1 µs for each who waits, so
+   * where more than 1,000 do, what was made is good for a while: 20 ms for each 1,000.
+   */
+  #look(perKey: number): Line {
+    const { waiting, changes } = this.#totals()
+    const line = this.#line
+    if (line?.perKey === perKey) {
+      if (line.changes === changes) return line
+      if (waiting > MAX_POSITION && performance.now() - line.madeAt < waiting * STALE_MS) return line
+    }
+    const first = this.#statement(`${ORDER} limit ${MAX_POSITION}`).all({ perKey }) as (Omit<Waiting, 'capped'> & {
+      capped: number
+    })[]
+    this.#line = {
+      perKey,
+      changes,
+      madeAt: performance.now(),
+      first: first.map((row) => ({ ...row, capped: row.capped === 1 })),
+      places: new Map(first.map(({ id }, index) => [id, index + 1])),
+      ...this.#sums(),
+    }
+    return this.#line
+  }
+
+  #sums(): Pick<Line, 'keys' | 'running' | 'oldestQueuedAt'> {
+    const oldest = this.#statement('select min(queued_at) as at from sessions where queued_at is not null').get()
+    const running = this.#statement('select count(*) as n from sessions where holder is not null').get()
+    const keys = this.#statement(
+      `select principal, concurrency_key as concurrencyKey, sum(queued_at is not null) as waiting,
+         sum(holder is not null) as running, min(queued_at) as oldestQueuedAt
+       from (select principal, concurrency_key, queued_at, holder from sessions where queued_at is not null
+             union all
+             select principal, concurrency_key, queued_at, holder from sessions
+             where holder is not null and queued_at is null)
+       group by principal, concurrency_key order by waiting desc, running desc, principal, concurrency_key
+       limit ${MAX_KEYS}`,
+    ).all()
+    return {
+      keys: keys as QueueKey[],
+      running: (running as { n: number }).n,
+      oldestQueuedAt: (oldest as { at: number | null }).at,
+    }
+  }
+
+  #totals(): { waiting: number; changes: number } {
+    return this.#statement('select waiting, changes from queue_totals').get() as { waiting: number; changes: number }
+  }
+
+  #isCapped({ principal, concurrencyKey }: SessionRow, perKey: number): boolean {
+    if (concurrencyKey === null) return false
+    const row = this.#statement(
+      `select count(*) as n from sessions where queue_key = ? || char(31) || ? and holder is not null`,
+    ).get(principal, concurrencyKey) as { n: number }
+    return row.n >= perKey
+  }
+
+  /** Sessions that wait longer than they may, longest overdue first. */
+  overdue(at: number, limit: number): string[] {
+    const rows = this.#statement(
+      `select id from sessions where queued_at is not null and max_queue_ms is not null
+         and queued_at + max_queue_ms <= ? order by queued_at + max_queue_ms limit ?`,
+    ).all(at, limit) as { id: string }[]
+    return rows.map(({ id }) => id)
+  }
+
+  /** When the next of them will have waited too long. */
+  nextOverdue(): number | null {
+    const row = this.#statement(
+      `select queued_at + max_queue_ms as at from sessions where queued_at is not null and max_queue_ms is not null
+       order by queued_at + max_queue_ms limit 1`,
+    ).get() as { at: number } | undefined
+    return row?.at ?? null
+  }
+}
