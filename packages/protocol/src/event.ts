@@ -106,6 +106,7 @@ export type SessionEvent = z.infer<typeof SessionEvent>
 /** Every type this server appends today, with what it says. Clients must tolerate types they do not know. */
 export const EVENT_TYPES = {
   'user.message': 'input for the agent; appended again, with the same id, when the agent takes it',
+  'system.message': 'input from the server itself: the budget was raised, and the agent goes on',
   'user.interrupt': 'a request to stop the running turn',
   'agent.message': 'text the agent wrote',
   'agent.thinking': 'the agent thought; the content is not shown',

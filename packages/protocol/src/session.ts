@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { AgentParam, EnvVars, SessionAgent } from './agent.ts'
+import { Budget, BudgetParam } from './budget.ts'
 import { SessionError, UserMessage } from './event.ts'
 import { Usage } from './turn.ts'
 
@@ -16,8 +17,14 @@ export const Metadata = z
   .refine((pairs) => Object.keys(pairs).length <= 16, { message: 'at most 16 pairs' })
 
 const Limits = z.object({
-  max_turns: z.number().int().min(1).max(1000).optional().describe("Model requests per turn (the SDK's `maxTurns`)"),
-  turn_timeout_seconds: z.unknown().optional(),
+  max_turns: z.number().int().min(1).max(1000).nullish().describe("Model requests per turn (the SDK's `maxTurns`)"),
+  turn_timeout_seconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(604_800)
+    .nullish()
+    .describe('Wall time of a turn; then it is interrupted, and ended by force 5 s later'),
   max_queue_seconds: z.unknown().optional(),
 })
 
@@ -41,7 +48,7 @@ export const CreateSession = z.object({
   limits: Limits.optional(),
   resources: z.array(z.unknown()).optional(),
   vault_ids: z.array(z.unknown()).optional(),
-  budget: z.unknown().optional(),
+  budget: BudgetParam.nullish().describe('What all turns together may cost at list price'),
   output_schema: z.unknown().optional(),
   priority: z.unknown().optional(),
   concurrency_key: z.unknown().optional(),
@@ -57,8 +64,9 @@ export const UpdateSession = z.object({
     .record(z.string().min(1).max(64), z.string().max(512).nullable())
     .nullish()
     .describe('Merged key by key; a null value deletes its key; null deletes all'),
+  budget: BudgetParam.nullish().describe('Absent: keep; null: no budget. Raised, a session that had stopped goes on'),
+  limits: Limits.optional().describe('Absent fields stay, null clears; what it changes counts from the next turn on'),
   agent: z.unknown().optional(),
-  budget: z.unknown().optional(),
   vault_ids: z.unknown().optional(),
 })
 
@@ -90,7 +98,8 @@ export const Session = z
     last_seq: z.number().int(),
     usage: Usage,
     stats: z.object({ active_seconds: z.number(), duration_seconds: z.number() }),
-    budget: z.null(),
+    budget: Budget.nullable(),
+    limits: z.object({ max_turns: z.number().int().nullable(), turn_timeout_seconds: z.number().int().nullable() }),
     resources: z.array(z.unknown()),
     vault_ids: z.array(z.string()),
     outcome_evaluations: z.array(z.unknown()),
@@ -112,7 +121,8 @@ export const PageQuery = z.object({
   order: z.enum(['asc', 'desc']).optional(),
 })
 
-const oneOrMany = <T extends z.ZodType>(item: T) =>
+/** A query parameter that may be given once or several times. */
+export const oneOrMany = <T extends z.ZodType>(item: T) =>
   z.preprocess(
     (value) => (value === undefined || Array.isArray(value) ? value : [value]),
     z.array(item).max(100).optional(),

@@ -92,6 +92,7 @@ describe('creating', () => {
       usage: expect.objectContaining({ input_tokens: 0, list_cost: { amount: '0', currency: 'USD' }, cost_usd: 0 }),
       stats: { active_seconds: 0, duration_seconds: expect.any(Number) },
       budget: null,
+      limits: { max_turns: null, turn_timeout_seconds: null },
       resources: [],
       vault_ids: [],
       outcome_evaluations: [],

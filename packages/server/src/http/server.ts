@@ -20,6 +20,7 @@ import { metaRoutes } from './routes/meta.ts'
 import { originRoutes } from './routes/origin.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { turnRoutes } from './routes/turns.ts'
+import { usageRoutes } from './routes/usage.ts'
 
 export interface About {
   version: string
@@ -122,6 +123,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     sessionRoutes(server, routes)
     eventRoutes(server, routes)
     turnRoutes(server, routes)
+    usageRoutes(server, routes)
   })
   return {
     fastify,

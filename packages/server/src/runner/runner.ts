@@ -5,6 +5,7 @@ import type { Service } from '../lib/service.ts'
 import { DISPATCH } from '../log/wakeups.ts'
 import { sessionPaths } from '../sessions/admission.ts'
 import { changeSession } from '../sessions/change-session.ts'
+import { accountOfCut } from '../sessions/cut-account.ts'
 import { endTurn, type TurnOutcome } from '../sessions/end-turn.ts'
 import type { SessionRow } from '../store/store.ts'
 import { serverRestarted } from './session-errors.ts'
@@ -73,10 +74,15 @@ export class Runner implements Service {
     for (const id of await sessions.store.findHeld()) {
       const seized = await sessions.store.seize(id, this.#holder, sessions.clock.now() + LEASE_MS)
       if (!seized) continue
-      await changeSession(sessions, id, (state, at) => {
+      await changeSession(sessions, id, async (state, at) => {
         const cut = state.openTurns.find((turn) => turn.status !== 'queued')
         const waiting = state.openTurns.length - (cut ? 1 : 0)
-        const ended = cut ? endTurn(state, cut, { ...CUT, activeUntil: state.session.updatedAt }, at) : { session: {} }
+        const ended = cut ? endTurn(
+              state,
+              cut,
+              { ...CUT, ...(await accountOfCut(sessions.store, state, cut, at)), activeUntil: state.session.updatedAt },
+              at,
+            ) : { session: {} }
         const released = { holder: null, leaseUntil: null }
         if (waiting > 0) return { ...ended, session: { ...ended.session, ...released, queuedAt: at } }
         // Work without a turn cannot be; say idle rather than run for ever.

@@ -6,6 +6,8 @@ import type { Previews } from '../log/previews.ts'
 import type { Wakeups } from '../log/wakeups.ts'
 import { changeSession, type Decision, type SessionState } from '../sessions/change-session.ts'
 import type { SessionContext } from '../sessions/context.ts'
+import { endAndGoOn } from '../sessions/continue-turn.ts'
+import { budgetLeft } from '../sessions/budget.ts'
 import { endTurn, newEvent, type TurnOutcome } from '../sessions/end-turn.ts'
 import { TRANSITIONS } from '../sessions/transitions.ts'
 import {
@@ -16,6 +18,7 @@ import {
   StorageUnavailable,
   type TurnRow,
 } from '../store/store.ts'
+import { AgentAccount, NOTHING_USED } from './agent-account.ts'
 import { type AgentProcess, type AgentSettings, startAgent } from './agent-process.ts'
 import { watchInterrupts } from './interrupts.ts'
 import { kindOf, Translator } from './sdk-messages.ts'
@@ -29,6 +32,8 @@ import {
   storeFailed,
 } from './session-errors.ts'
 import { outcomeOfResult } from './turn-outcome.ts'
+import type { AccountOfTurn } from './turn-account.ts'
+import { TurnLimits } from './turn-limits.ts'
 
 export interface RunContext {
   sessions: SessionContext
@@ -76,6 +81,10 @@ class SessionRun {
   readonly #ending: AbortSignal
   readonly #translator = new Translator()
   #agent: AgentProcess | null = null
+  #account: AgentAccount | null = null
+  #limits: TurnLimits | null = null
+  /** The session's options as the agent was started with them. */
+  #startedWith = ''
   #lastSeq: number
 
   constructor(context: RunContext, claimed: SessionRow, ending: AbortSignal) {
@@ -92,11 +101,13 @@ class SessionRun {
     if (!begun) return false
     const { session, turn, inputs } = begun
     const { outcome, last } = await this.#runTurn(session, turn, inputs)
+    let done = false
     const decide = (state: SessionState, at: number): Decision => {
-      const ended = endTurn(state, turn, outcome, at)
+      const ended = endAndGoOn(state, endTurn(state, turn, outcome, at), turn.id, at)
       const cut = this.#translator.cutRequest(turn.id, at)
       // The lease ends with the work, in one step: whoever sees the session idle may go on with it at once.
-      const released = state.openTurns.length === 1 ? { holder: null, leaseUntil: null } : {}
+      done = ended.session?.status === 'idle'
+      const released = done ? { holder: null, leaseUntil: null } : {}
       return {
         ...ended,
         session: { ...ended.session, ...released },
@@ -105,8 +116,8 @@ class SessionRun {
       }
     }
     this.#context.previews.clear(this.#id)
-    const { before } = await this.#insist(() => this.#change(decide))
-    return before.openTurns.length > 1
+    await this.#insist(() => this.#change(decide))
+    return !done
   }
 
   /** Ends the agent, if one is alive. */
@@ -119,12 +130,13 @@ class SessionRun {
   /** Ends the turn that could not be run, so that the session neither runs for ever nor tries it again and again. */
   async giveUp(error: unknown): Promise<void> {
     const message = error instanceof Error ? error.message : String(error)
+    const account = (await this.#account?.endTurn(null)) ?? NOTHING_USED
     await this.#insist(() =>
       this.#change((state, at) => {
         const [turn, ...waiting] = state.openTurns
         const released = { holder: null, leaseUntil: null, ...(waiting.length > 0 && { queuedAt: at }) }
         if (!turn) return { session: released }
-        const ended = endTurn(state, turn, this.#brokenOff(couldNotRun(message)), at)
+        const ended = endTurn(state, turn, brokenOff(couldNotRun(message), account), at)
         return { ...ended, session: { ...ended.session, ...released } }
       }),
     )
@@ -199,8 +211,11 @@ class SessionRun {
     const stop = new AbortController()
     let fatal: SessionError | null = null
     let modelFailure: SessionError | null = null
-    if (this.#agent && !this.#agent.alive()) await this.close()
+    // What it was started with is what it keeps to.
+    if (this.#agent && (!this.#agent.alive() || this.#startedWith !== fixed(session))) await this.close()
     const agent = (this.#agent ??= await this.#startAgent(session))
+    this.#account!.beginTurn(session, turn.id, await this.#context.sessions.store.readTurnLedger(turn.id))
+    const limits = (this.#limits = new TurnLimits(agent, session, turn, () => this.#context.sessions.clock.now()))
     const kill = (error: SessionError) => {
       fatal ??= error
       agent.kill()
@@ -239,14 +254,11 @@ class SessionRun {
         const { value: message, done } = await agent.messages.next()
         if (done) break
         alive()
+        this.#account!.see(message)
         if (message.type === 'result') {
           last = message
-          outcome = outcomeOfResult(message, {
-            before: session.sdkTotals,
-            interrupted: interrupts.seen(),
-            modelError: modelFailure,
-            modelRequests: this.#translator.modelRequests,
-          })
+          const account = await this.#account!.endTurn(message)
+          outcome = outcomeOfResult(message, { account, interrupted: interrupts.seen(), modelError: modelFailure })
           break
         }
         modelFailure = (await this.#record(message, turn.id)) ?? modelFailure
@@ -263,6 +275,7 @@ class SessionRun {
       this.#context.logger.error({ session: session.id, err: error }, 'a turn could not be recorded')
     } finally {
       clearTimeout(watchdog)
+      limits.end()
       this.#ending.removeEventListener('abort', onEnding)
       stop.abort()
       await interrupts.ended
@@ -273,42 +286,40 @@ class SessionRun {
       this.#agent = null
       const exit = await agent.exited
       const error = fatal ?? modelFailure ?? processEnded(exit, agent.failure())
-      outcome = this.#brokenOff(interrupts.seen() && !fatal ? null : error)
-    } else if (outcome.status === 'cancelled' || interrupts.seen()) {
+      const account = outcome ?? (await this.#account!.endTurn(null))
+      outcome = brokenOff((interrupts.seen() || limits.reached) && !fatal ? null : error, account)
+    } else if (outcome.status === 'cancelled' || interrupts.seen() || limits.reached) {
       // After an interrupt the SDK ends the conversation, and an interrupt or a kill may still be on its way when the
       // result is there: the next turn gets a process that nobody is stopping.
       this.#agent = null
       await agent.stop()
     }
-    return { outcome, last: fatal ? null : last }
-  }
-
-  /** How a turn ended whose agent gave no result: stopped on purpose when there is no error. */
-  #brokenOff(error: SessionError | null): TurnOutcome {
-    const { input, output, cacheRead, cacheCreation } = this.#translator.requestUsage
-    return {
-      status: error ? 'failed' : 'cancelled',
-      stopReason: { type: error ? 'retries_exhausted' : 'interrupted' },
-      error,
-      text: null,
-      structured: null,
-      usage: {
-        inputTokens: input,
-        outputTokens: output,
-        cacheReadTokens: cacheRead,
-        cacheCreationTokens: cacheCreation,
-        costUsd: 0,
-      },
-      modelRequests: this.#translator.modelRequests,
-    }
+    return { outcome: limits.overrule(outcome, interrupts.seen()), last: fatal ? null : last }
   }
 
   async #startAgent(session: SessionRow): Promise<AgentProcess> {
     const { agent, prepareEnv, sessions } = this.#context
     const resume = await sessions.store.hasTranscript(session.id)
-    return startAgent(agent, session, prepareEnv(session), resume, (toolUseId, tool, reason) =>
+    const started = startAgent(agent, session, prepareEnv(session), resume, (toolUseId, tool, reason) =>
       this.#translator.denied(toolUseId, tool, reason),
     )
+    this.#startedWith = fixed(session)
+    this.#account = new AgentAccount(started, session, {
+      now: () => sessions.clock.now(),
+      write: async (ledger, models) => {
+        const change = { sessionId: this.#id, at: sessions.clock.now(), epoch: this.#epoch }
+        await sessions.log.commit({ ...change, ledger, session: { sdkTotals: { models } } })
+      },
+      spent: async (costUsd) => {
+        const now = await sessions.store.readSession(this.#id)
+        const left = now && budgetLeft(now)
+        // What it was started with it watches itself, between two requests.
+        if (left === null || now?.options.budgetCents === session.options.budgetCents) return
+        if (left - costUsd < 1e-9) this.#limits?.reach('budget')
+      },
+      failed: (err) => this.#context.logger.warn({ session: this.#id, err }, 'an account could not be kept'),
+    })
+    return started
   }
 
   /** Appends what a message says; previews it while it is being written. Answers a failed model request, if it tells of one. */
@@ -384,3 +395,24 @@ class SessionRun {
 function contentOf(event: EventRow): ContentBlock[] {
   return (JSON.parse(event.body) as { content: ContentBlock[] }).content
 }
+
+/** How a turn ended whose agent gave no result: stopped on purpose when there is no error. */
+function brokenOff(error: SessionError | null, account: AccountOfTurn): TurnOutcome {
+  const { usage, modelRequests, ledger, sdkTotals, cache, cachePrefix } = account
+  return {
+    status: error ? 'failed' : 'cancelled',
+    stopReason: { type: error ? 'retries_exhausted' : 'interrupted' },
+    error,
+    text: null,
+    structured: null,
+    usage,
+    modelRequests,
+    ...(ledger && { ledger }),
+    ...(sdkTotals && { sdkTotals }),
+    ...(cachePrefix && { cachePrefix }),
+    cache: cache ?? null,
+  }
+}
+
+/** What an agent process cannot change any more once it runs. */
+const fixed = ({ agent, options, cwd }: SessionRow): string => JSON.stringify([agent, options, cwd])

@@ -1,6 +1,6 @@
 import { ApiError } from '@troupe/protocol/error'
 import type { TurnRow } from '../store/store.ts'
-import { changeSession, type Decision, requireSession } from './change-session.ts'
+import { changeSession, type Decision, requireSession, type SessionState } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import { endTurn, NEVER_STARTED } from './end-turn.ts'
 import { interruptDecision, newInterrupt } from './send-events.ts'
@@ -43,19 +43,9 @@ export async function cancelSession(context: SessionContext, sessionId: string):
     const { openTurns } = state
     if (openTurns.length === 0) return null
     // Those that wait end first, so that the session is idle when the running one ends.
-    let decision: Decision = {}
-    let rest = openTurns
-    let session = state.session
-    for (const turn of openTurns.filter((open) => open.status === 'queued')) {
-      const ended = endTurn({ session, openTurns: rest }, turn, NEVER_STARTED, at)
-      rest = rest.filter((open) => open.id !== turn.id)
-      session = { ...session, ...ended.session }
-      decision = {
-        session: { ...decision.session, ...ended.session },
-        turns: [...(decision.turns ?? []), ...(ended.turns ?? [])],
-        events: [...(decision.events ?? []), ...(ended.events ?? [])],
-      }
-    }
+    let decision = cancelWaiting(state, at)
+    const rest = openTurns.filter((open) => open.status !== 'queued')
+    const session = { ...state.session, ...decision.session }
     if (rest.length > 0) {
       const stop = interruptDecision({ session, openTurns: rest }, interrupt, at)
       // A turn that runs is still what the session is about.
@@ -68,6 +58,23 @@ export async function cancelSession(context: SessionContext, sessionId: string):
   if (before.openTurns.length === 0)
     throw new ApiError('session_not_running', `Session ${sessionId} has nothing to cancel.`)
   if (running) await turnEnded(context, sessionId, running.id, CANCEL_PATIENCE_MS)
+}
+
+/** Ends the turns that wait. */
+export function cancelWaiting(state: SessionState, at: number): Decision {
+  let decision: Decision = {}
+  let { session, openTurns } = state
+  for (const turn of openTurns.filter((open) => open.status === 'queued')) {
+    const ended = endTurn({ session, openTurns }, turn, NEVER_STARTED, at)
+    openTurns = openTurns.filter((open) => open.id !== turn.id)
+    session = { ...session, ...ended.session }
+    decision = {
+      session: { ...decision.session, ...ended.session },
+      turns: [...(decision.turns ?? []), ...(ended.turns ?? [])],
+      events: [...(decision.events ?? []), ...(ended.events ?? [])],
+    }
+  }
+  return decision
 }
 
 async function turnEnded(

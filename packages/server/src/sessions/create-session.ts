@@ -6,6 +6,7 @@ import { rm } from 'node:fs/promises'
 import { DEFAULT_AGENT_ID, resolveAgent } from '../agents/resolve-agent.ts'
 import { ExternalIdTaken, NO_USAGE, type SessionOptions, type SessionRow } from '../store/store.ts'
 import { assertCanRun, assertEnv, assertWorkdir, makeWorkdir, promptText, sessionPaths } from './admission.ts'
+import { budgetCents } from './budget.ts'
 import { requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import { newEvent } from './end-turn.ts'
@@ -23,6 +24,8 @@ export interface NewSession {
   cwd: string | null
   env: Record<string, string>
   maxTurns: number | null
+  turnTimeoutSeconds?: number | null
+  budgetCents?: number | null
   inputs: Input[]
   title: string | null
   metadata: Record<string, string>
@@ -54,6 +57,8 @@ export async function createFromRequest(context: SessionContext, body: CreateSes
         cwd: body.cwd ?? null,
         env: body.env ?? {},
         maxTurns: body.limits?.max_turns ?? null,
+        turnTimeoutSeconds: body.limits?.turn_timeout_seconds ?? null,
+        budgetCents: body.budget ? budgetCents(body.budget) : null,
         inputs: messages.length === 0 ? [] : messages.map((event) => newInput(event.content, event.client_id ?? null)),
         title: body.title ?? null,
         metadata: body.metadata ?? {},
@@ -93,6 +98,8 @@ export async function createSession(
   const options: SessionOptions = {
     env: request.env,
     maxTurns: request.maxTurns,
+    turnTimeoutSeconds: request.turnTimeoutSeconds ?? null,
+    budgetCents: request.budgetCents ?? null,
     ownWorkdir: named === null,
     source: request.source,
     modelSource: settings.modelSource === 'demo' ? 'demo' : 'configured',
@@ -149,7 +156,8 @@ function emptySession(id: string, request: NewSession, cwd: string, options: Ses
     result: null,
     originResult: null,
     usage: NO_USAGE,
-    sdkTotals: NO_USAGE,
+    sdkTotals: {},
+    cachePrefix: null,
     activeMs: 0,
     startedAt: null,
     endedAt: null,
@@ -166,10 +174,10 @@ const unsupported = (what: string) =>
 function refuseLater(body: CreateSession): void {
   if (body.resources?.length) throw unsupported('resources')
   if (body.vault_ids?.length) throw unsupported('vault_ids')
-  for (const field of ['budget', 'output_schema', 'concurrency_key', 'approvals', 'retention'] as const)
+  for (const field of ['output_schema', 'concurrency_key', 'approvals', 'retention'] as const)
     if (body[field] !== undefined && body[field] !== null) throw unsupported(field)
   if (body.priority) throw unsupported('priority')
-  for (const field of ['turn_timeout_seconds', 'max_queue_seconds'] as const)
+  for (const field of ['max_queue_seconds'] as const)
     if (body.limits?.[field] !== undefined && body.limits[field] !== null) throw unsupported(`limits.${field}`)
   if (body.environment_id !== undefined && body.environment_id !== 'env_default')
     throw new ApiError(

@@ -5,28 +5,46 @@ import type { z } from 'zod'
 import type { SessionRow, SessionPatch } from '../store/store.ts'
 import { NoSuchSession, VersionConflict } from '../store/store.ts'
 import { sessionPaths } from './admission.ts'
+import { budgetToWire } from './budget.ts'
 import { changeSession, requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
+import { goOn, mayGoOn } from './continue-turn.ts'
 import type { Idempotency } from './create-session.ts'
+import { cancelWaiting } from './cancel-turn.ts'
+import { changedLimits } from './edit-limits.ts'
 import { newEvent } from './end-turn.ts'
+import { limitsToWire } from './session-status.ts'
 import { TRANSITIONS } from './transitions.ts'
 
-/** Changes title and metadata. A change that changes nothing appends nothing. */
+/**
+ * Changes title, metadata, budget and limits. A change that changes nothing appends nothing; a budget that is raised lets a
+ * session go on that had reached it.
+ */
 export async function updateSession(
   context: SessionContext,
   sessionId: string,
   body: z.infer<typeof UpdateSession>,
 ): Promise<SessionRow> {
-  for (const field of ['agent', 'budget', 'vault_ids'] as const)
+  for (const field of ['agent', 'vault_ids'] as const)
     if (body[field] !== undefined)
-      throw new ApiError('unsupported_feature', `Updating ${field} is not supported yet; title and metadata are.`)
-  await changeSession(context, sessionId, ({ session }, at) => {
+      throw new ApiError('unsupported_feature', `Updating ${field} is not supported yet; title, metadata, budget and limits are.`)
+  if (body.limits?.max_queue_seconds !== undefined)
+    throw new ApiError('unsupported_feature', 'limits.max_queue_seconds is not supported yet; leave it out.')
+  await changeSession(context, sessionId, ({ session, openTurns }, at) => {
     const patch: SessionPatch = {}
     if (body.title !== undefined && body.title !== session.title) patch.title = body.title
     const metadata = mergeMetadata(session.metadata, body.metadata)
     if (JSON.stringify(metadata) !== JSON.stringify(session.metadata)) patch.metadata = metadata
-    if (Object.keys(patch).length === 0) return null
-    return { session: patch, events: [newEvent('session.updated', null, at, { ...patch })] }
+    const options = changedLimits(session, body)
+    if (Object.keys(patch).length === 0 && !options) return null
+    const updated = { ...session, ...patch, ...(options && { options }) }
+    const told = { ...patch, ...(options && { budget: budgetToWire(updated), limits: limitsToWire(updated) }) }
+    const event = newEvent('session.updated', null, at, told)
+    const changed = { ...patch, ...(options && { options }) }
+    const state = { session: updated, openTurns }
+    if (!options || !mayGoOn(state)) return { session: changed, events: [event] }
+    const next = goOn(state, at)
+    return { ...next, session: { ...changed, ...next.session }, events: [event, ...(next.events ?? [])] }
   })
   return requireSession(context, sessionId)
 }
@@ -50,13 +68,17 @@ function mergeMetadata(
 
 /** Keeps the history and takes no more input. Archiving twice is one archiving. Throws `session_running`. */
 export async function archiveSession(context: SessionContext, sessionId: string): Promise<SessionRow> {
-  await changeSession(context, sessionId, ({ session }, at) => {
+  await changeSession(context, sessionId, (state, at) => {
+    const { session } = state
     const status = TRANSITIONS[session.status].archive
     if (status === null) throw running(session)
     if (session.archivedAt !== null) return null
+    // Turns that waited for a higher budget will never run.
+    const ended = cancelWaiting(state, at)
     return {
-      session: { status, archivedAt: at },
-      events: [newEvent('session.status_terminated', null, at, { reason: 'archived' })],
+      ...ended,
+      session: { ...ended.session, status, archivedAt: at },
+      events: [...(ended.events ?? []), newEvent('session.status_terminated', null, at, { reason: 'archived' })],
     }
   })
   return requireSession(context, sessionId)

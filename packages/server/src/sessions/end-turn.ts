@@ -1,10 +1,21 @@
 import { newId } from '@troupe/protocol/ids'
 import type { SessionError } from '@troupe/protocol/event'
 import type { StopReason } from '@troupe/protocol/session'
-import { type NewEvent, NO_USAGE, type SessionPatch, type TurnRow, type UsageTotals } from '../store/store.ts'
+import type { PromptCache } from '@troupe/protocol/turn'
+import type { LedgerEntry } from '../store/ledger.ts'
+import {
+  type CachePrefix,
+  type NewEvent,
+  NO_USAGE,
+  type SdkTotals,
+  type SessionPatch,
+  type TurnRow,
+  type UsageTotals,
+} from '../store/store.ts'
 import type { Decision, SessionState } from './change-session.ts'
-import { usageToWire } from './session-status.ts'
+import { budgetToWire, isSpent } from './budget.ts'
 import { TRANSITIONS } from './transitions.ts'
+import { addUsage, usageToWire } from './usage-totals.ts'
 
 /** How a turn ended. */
 export interface TurnOutcome {
@@ -13,13 +24,18 @@ export interface TurnOutcome {
   error: SessionError | null
   text: string | null
   structured: unknown
-  /** What the turn cost; null when it never reached the agent. */
+  /** What the turn used, the sum of `ledger`; null when it never reached the agent. */
   usage: UsageTotals | null
   modelRequests: number | null
   /** Until when it was worked on, in ms, where that was earlier than its end: a dead server does no work. */
   activeUntil?: number
   /** The SDK's running totals after the turn, where it reported them. */
-  sdkTotals?: UsageTotals
+  sdkTotals?: { models: SdkTotals }
+  /** The turn's entries in the accounts, as they stand now. */
+  ledger?: LedgerEntry[]
+  /** How its first request met the prompt cache; and what the next turn's will find. */
+  cache?: PromptCache | null
+  cachePrefix?: CachePrefix
   /** The SDK's result as the origin API shows it, where there was one. */
   originResult?: Record<string, unknown>
 }
@@ -34,17 +50,6 @@ export function newEvent(
   return { id: newId('sevt'), type, turnId, threadId: null, processedAt: at, body }
 }
 
-export function addUsage(a: UsageTotals, b: UsageTotals | null): UsageTotals {
-  if (!b) return a
-  return {
-    inputTokens: a.inputTokens + b.inputTokens,
-    outputTokens: a.outputTokens + b.outputTokens,
-    cacheReadTokens: a.cacheReadTokens + b.cacheReadTokens,
-    cacheCreationTokens: a.cacheCreationTokens + b.cacheCreationTokens,
-    costUsd: a.costUsd + b.costUsd,
-  }
-}
-
 /**
  * The change that ends a turn, and, when it was the last one open, the session's work: `turn.*`, then `session.error`
  * where there was one, then `session.usage` immediately before `session.status_idle`.
@@ -55,8 +60,11 @@ export function endTurn(
   outcome: TurnOutcome,
   at: number,
 ): Decision {
-  const isLast = openTurns.every((open) => open.id === turn.id)
   const usage = addUsage(session.usage, outcome.usage)
+  // At the cap nothing more is begun: turns that wait go on waiting, in an idle session, until it is raised.
+  const isLast =
+    openTurns.every((open) => open.id === turn.id) ||
+    (outcome.stopReason.type === 'budget_reached' && isSpent({ ...session, usage }))
   const turnMs = turn.startedAt === null ? 0 : Math.max(0, (outcome.activeUntil ?? at) - turn.startedAt)
   const activeMs = session.activeMs + turnMs
   const events: NewEvent[] = []
@@ -67,6 +75,7 @@ export function endTurn(
       error: outcome.error,
       output: { text: outcome.text, structured: outcome.structured ?? null },
       usage: outcome.usage && usageToWire(outcome.usage, turnMs),
+      cache: outcome.cache ?? null,
       model_requests: outcome.modelRequests,
     }),
   )
@@ -79,6 +88,7 @@ export function endTurn(
     endedAt: at,
     ...(session.currentTurnId === turn.id && { currentTurnId: null }),
     ...(outcome.sdkTotals && { sdkTotals: outcome.sdkTotals }),
+    ...(outcome.cachePrefix && { cachePrefix: outcome.cachePrefix }),
     ...(outcome.originResult && { originResult: outcome.originResult }),
     // A turn that was stopped leaves the result of the one before it.
     ...(outcome.status !== 'cancelled' && {
@@ -94,7 +104,7 @@ export function endTurn(
     patch.status = TRANSITIONS[session.status].end_work ?? session.status
     patch.queuedAt = null
     events.push(
-      newEvent('session.usage', turn.id, at, { usage: usageToWire(usage, activeMs), budget: null }),
+      newEvent('session.usage', turn.id, at, { usage: usageToWire(usage, activeMs), budget: budgetToWire({ ...session, usage }) }),
       newEvent('session.status_idle', turn.id, at, { stop_reason: outcome.stopReason, stop_details: null }),
     )
   }
@@ -110,12 +120,14 @@ export function endTurn(
           error,
           usage: turnUsage,
           modelRequests,
+          cache: outcome.cache ?? null,
           endedAt: at,
           output: outcome.text === null ? null : { text: outcome.text, structured: outcome.structured ?? null },
         },
       },
     ],
     events,
+    ...(outcome.ledger && { ledger: outcome.ledger }),
   }
 }
 

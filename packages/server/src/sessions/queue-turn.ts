@@ -3,6 +3,7 @@ import type { ContentBlock } from '@troupe/protocol/event'
 import { newId } from '@troupe/protocol/ids'
 import type { SessionStatus } from '@troupe/protocol/session'
 import type { NewEvent, SessionPatch, SessionRow, TurnRow } from '../store/store.ts'
+import { assertWithinBudget } from './budget.ts'
 import type { SessionState } from './change-session.ts'
 import { newEvent } from './end-turn.ts'
 import { TRANSITIONS } from './transitions.ts'
@@ -39,7 +40,7 @@ export function assertTakesInput({ id, status }: Pick<SessionRow, 'id' | 'status
 /**
  * Puts inputs that came together as one turn at the end of the session's queue, and gives an idle session work:
  * `user.message`…, `session.status_running` where the status changes, `session.queued`.
- * Throws `session_terminated` and `queue_full`.
+ * Throws `session_terminated`, `budget_reached` and `queue_full`.
  */
 export function queueTurn(
   { session, openTurns }: SessionState,
@@ -48,6 +49,7 @@ export function queueTurn(
   maxQueuedTurns: number,
 ): { session: SessionPatch; newTurns: TurnRow[]; events: NewEvent[] } {
   const status = assertTakesInput(session)
+  assertWithinBudget(session)
   const waiting = openTurns.filter((turn) => turn.status === 'queued').length
   if (waiting >= maxQueuedTurns)
     throw new ApiError(
@@ -67,6 +69,7 @@ export function queueTurn(
     stopReason: null,
     error: null,
     usage: null,
+    cache: null,
     modelRequests: null,
     createdAt: at,
     startedAt: null,

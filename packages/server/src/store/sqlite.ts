@@ -9,6 +9,7 @@ import {
   SqliteQueryCompiler,
 } from 'kysely'
 import { GroupCommit } from './group-commit.ts'
+import { type LedgerEntry, readTurnLedger, sumLedger, type UsageFilter, type UsageGroup, writeLedger } from './ledger.ts'
 import { MIGRATIONS } from './migrations.ts'
 import {
   eventFromRow,
@@ -135,6 +136,7 @@ export class SqliteStore implements Store {
       this.#run(sql.updateTable('turns').set(turnPatchToColumns(patch)).where('id', '=', id))
     const events = this.#insertEvents(change, numbers.firstSeq)
     this.#insertMessages(change, numbers.firstMessage)
+    if (change.ledger) writeLedger((text) => this.#statement(text), change.ledger)
     if (change.effect) this.#noteEffect(change.effect)
     return { events }
   }
@@ -393,6 +395,18 @@ export class SqliteStore implements Store {
 
   async queueDepth(): Promise<number> {
     return (this.#statement('select count(*) as n from sessions where queued_at is not null').get() as { n: number }).n
+  }
+
+  async readTurnLedger(turnId: string): Promise<LedgerEntry[]> {
+    return readTurnLedger((text) => this.#statement(text), turnId)
+  }
+
+  async *sumUsage(filter: UsageFilter, groups: readonly UsageGroup[]) {
+    for (const sums of sumLedger((text) => this.#statement(text), filter, groups)) {
+      yield sums
+      // Whoever waits for the event loop comes first.
+      await new Promise<void>((resolve) => setImmediate(resolve))
+    }
   }
 
   appendTranscript(

@@ -1,0 +1,58 @@
+import type { Store } from '../store/store.ts'
+import type { TurnOutcome } from './end-turn.ts'
+import { sumOfEntries } from './usage-totals.ts'
+import type { SessionState } from './change-session.ts'
+import type { TurnRow } from '../store/store.ts'
+
+/**
+ * The account of a turn whose server died: what the ledger has of it, and a mark for each request that may have been on
+ * its way, of the main agent and of every subagent that had not ended.
+ */
+export async function accountOfCut(
+  store: Store,
+  { session }: SessionState,
+  turn: TurnRow,
+  at: number,
+): Promise<Pick<TurnOutcome, 'usage' | 'ledger' | 'modelRequests'>> {
+  const entries = await store.readTurnLedger(turn.id)
+  const { rows } = await store.listEvents(
+    session.id,
+    { turnId: turn.id, types: ['session.thread_created', 'session.thread_status_idle'] },
+    'asc',
+    10_000,
+  )
+  const running = new Set<string | null>()
+  for (const { type, threadId } of rows)
+    if (type === 'session.thread_created') running.add(threadId)
+    else running.delete(threadId)
+  const missing = 1 + running.size
+  const day = new Date(at).toISOString().slice(0, 10)
+  const last = entries.at(-1)
+  const { agent, metadata } = session
+  const entry =
+    last ??
+    ({
+      turnId: turn.id,
+      model: agent.model.id,
+      day,
+      sessionId: session.id,
+      agentId: agent.id,
+      principal: 'local',
+      metadata,
+      at,
+      usage: sumOfEntries([]),
+      guessedUsd: 0,
+      modelRequests: 0,
+    } as const)
+  const marked = {
+    ...entry,
+    modelRequests: entry.modelRequests + missing,
+    usage: { ...entry.usage, unreportedRequests: entry.usage.unreportedRequests + missing },
+  }
+  const ledger = [...entries.slice(0, -1), marked]
+  return {
+    usage: sumOfEntries(ledger),
+    ledger,
+    modelRequests: ledger.reduce((sum, { modelRequests }) => sum + modelRequests, 0),
+  }
+}
