@@ -89,9 +89,11 @@ export class TurnAccount {
   close(result: SDKResultMessage, at: number): AccountOfTurn {
     const ended = this.#watch.ended()
     const known = [...ended.values()].reduce((sum, count) => sum + count, 0)
-    // The SDK counts the requests of the main agent, with those that were not shown.
-    if (known < result.num_turns && !result.is_error) add(ended, this.#watch.model, result.num_turns - known)
     const totals = totalsOf(result.modelUsage ?? {})
+    const [first = this.#watch.model, ...others] = Object.keys(totals)
+    // The SDK counts the requests of the main agent, with those that were not shown.
+    if (known < result.num_turns && !result.is_error)
+      add(ended, this.#watch.init || others.length > 0 ? this.#watch.model : first, result.num_turns - known)
     // An agent that failed early may report nothing at all; that takes nothing back.
     if (Object.keys(totals).length > 0 || !result.is_error) this.book(totals, ended, at)
     else this.book(this.#totals, ended, at)
