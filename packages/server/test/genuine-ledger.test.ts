@@ -1,5 +1,4 @@
 import type { Session } from '@troupe/protocol/session'
-import type { Turn } from '@troupe/protocol/turn'
 import type { UsageReport } from '@troupe/protocol/usage-report'
 import { type DemoModel, type RecordedRequest, startDemoModel, type Step } from '@troupe/demo-model/demo-model'
 import { readdirSync, readFileSync } from 'node:fs'
