@@ -26,7 +26,9 @@ export function money(usd: number): string {
 }
 
 /** `1,234 in, 56 out`: all input, cached or not. */
-export function tokens(usage: Usage): string {
+export function tokens(
+  usage: Pick<Usage, `${'input' | 'output' | 'cache_read_input' | 'cache_creation_input'}_tokens`>,
+): string {
   const input = usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens
   return `${input.toLocaleString('en-US')} in, ${usage.output_tokens.toLocaleString('en-US')} out`
 }

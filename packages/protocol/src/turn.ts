@@ -14,7 +14,9 @@ export const Usage = z
     unreported_requests: z
       .number()
       .int()
-      .describe('Requests whose usage was lost with a killed agent; at most that many are missing in the other figures'),
+      .describe(
+        'Requests whose usage was lost with a killed agent; at most that many are missing in the other figures',
+      ),
     active_seconds: z.number(),
   })
   .meta({ id: 'Usage' })

@@ -33,14 +33,19 @@ const Sums = {
   }),
   cost_usd: z.number(),
   list_cost: z.object({ amount: z.string(), currency: z.literal('USD') }),
-  guessed_cost_usd: z.number().describe('The part of `cost_usd` that is a guess, because no price of the model is known'),
+  guessed_cost_usd: z
+    .number()
+    .describe('The part of `cost_usd` that is a guess, because no price of the model is known'),
   turns: z.number().int(),
   model_requests: z.number().int(),
   unreported_requests: z
     .number()
     .int()
     .describe('Of `model_requests`, those whose usage was lost with a killed agent, at most'),
-  cache_hit_ratio: z.number().nullable().describe('Share of the input that was read from the prompt cache; null: no input'),
+  cache_hit_ratio: z
+    .number()
+    .nullable()
+    .describe('Share of the input that was read from the prompt cache; null: no input'),
 }
 
 /** One group of the report. */

@@ -69,7 +69,9 @@ describe('the ledger and the bill', () => {
   }
 
   test('M1 several turns, tools, a subagent and a resume after the agent has left cost what the endpoint billed', async () => {
-    const { id, uuid } = await server.create(scripted('Tools', [{ tools: bash('echo one') }, { say: 'two' }]), { agent })
+    const { id, uuid } = await server.create(scripted('Tools', [{ tools: bash('echo one') }, { say: 'two' }]), {
+      agent,
+    })
     await server.idle(id)
     await server.send(id, 'Start a subagent')
     await server.idle(id)
@@ -102,7 +104,13 @@ describe('the ledger and the bill', () => {
     await server.idle(id)
     await server.send(id, scripted('Second', [{ say: 'two', usage }]))
     await server.idle(id)
-    await server.send(id, scripted('Third', [{ tools: bash('echo hi'), usage }, { hang: 'mid', say: 'a b c d', usage }]))
+    await server.send(
+      id,
+      scripted('Third', [
+        { tools: bash('echo hi'), usage },
+        { hang: 'mid', say: 'a b c d', usage },
+      ]),
+    )
     await model.nextRequest(({ sessionId, lastUserText, step, status }) =>
       Boolean(sessionId === uuid && lastUserText?.startsWith('Third') && step === 1 && status === 200),
     )
@@ -162,8 +170,13 @@ describe('the ledger and the bill', () => {
     expect(refused).toMatchObject({ status: 400, body: { code: 'budget_reached' } })
     const low = { budget: { type: 'limit', max_list_cost: { amount: '8', currency: 'USD' } } }
     expect((await server.request('POST', `/v1/sessions/${id}`, low)).body.code).toBe('budget_not_raised')
-    model.script(uuid, [{ tools: bash('echo again >> steps'), usage }, { say: 'went on', usage }])
-    await server.post(`/v1/sessions/${id}`, { budget: { type: 'limit', max_list_cost: { amount: '100', currency: 'USD' } } })
+    model.script(uuid, [
+      { tools: bash('echo again >> steps'), usage },
+      { say: 'went on', usage },
+    ])
+    await server.post(`/v1/sessions/${id}`, {
+      budget: { type: 'limit', max_list_cost: { amount: '100', currency: 'USD' } },
+    })
     const done = await server.idle(id)
     expect(done).toMatchObject({ stop_reason: { type: 'end_turn' }, result: { text: 'went on' } })
     expect(done.prompt).toBe('Count')
@@ -232,8 +245,13 @@ describe('the ledger and the bill', () => {
     ['system_changed', { system_prompt: 'Be brief.' }],
     ['tools_changed', { disallowed_tools: ['WebSearch'] }],
   ])('M9 a resume that missed because of %s says so', async (reason, changed) => {
-    const step = (read: number) => ({ say: 'x', usage: { cache_read_input_tokens: read, cache_creation_input_tokens: 5_000 } })
-    const { session_id } = await server.post<{ session_id: string }>('/execute/', { prompt: scripted('One', [step(0)]) })
+    const step = (read: number) => ({
+      say: 'x',
+      usage: { cache_read_input_tokens: read, cache_creation_input_tokens: 5_000 },
+    })
+    const { session_id } = await server.post<{ session_id: string }>('/execute/', {
+      prompt: scripted('One', [step(0)]),
+    })
     await server.idle(session_id)
     await server.post('/execute/', { prompt: scripted('Two', [step(0)]), resume_session_id: session_id, ...changed })
     await server.idle(session_id)

@@ -67,10 +67,12 @@ describe('GET /v1/usage', () => {
   })
 
   test('M16 filters hold, for deleted sessions too, and what is not there has used nothing', async () => {
-    expect(await rows('created_at[gte]=2026-03-02T00:00:00Z&created_at[lt]=2026-03-04T00:00:00Z&group_by=day')).toEqual([
-      ['2026-03-02', 0.25, 1],
-      ['2026-03-03', 0.125, 1],
-    ])
+    expect(await rows('created_at[gte]=2026-03-02T00:00:00Z&created_at[lt]=2026-03-04T00:00:00Z&group_by=day')).toEqual(
+      [
+        ['2026-03-02', 0.25, 1],
+        ['2026-03-03', 0.125, 1],
+      ],
+    )
     expect(await rows(`session_id=${ids[1]}`)).toEqual([[0.25, 1]])
     expect(await rows('agent_id=agent_default')).toEqual([[1.125, 4]])
     for (const query of ['agent_id=agent_x', 'session_id=nonsense', 'created_at[gt]=2027-01-01T00:00:00Z'])
@@ -81,8 +83,10 @@ describe('GET /v1/usage', () => {
     for (const order of ['asc', 'desc']) {
       const all = await rows(`group_by=turn&order=${order}`)
       const seen: unknown[] = []
-      for (let page: string | null = ''; page !== null; ) {
-        const { data, totals, next_page } = await report(`group_by=turn&order=${order}&limit=3${page && `&page=${page}`}`)
+      for (let page: string | null = ''; page !== null;) {
+        const { data, totals, next_page } = await report(
+          `group_by=turn&order=${order}&limit=3${page && `&page=${page}`}`,
+        )
         seen.push(...data.map(({ group, cost_usd, turns }) => [group.turn, cost_usd, turns]))
         expect(totals.cost_usd).toBe(1.125)
         page = next_page
@@ -102,7 +106,10 @@ describe('GET /v1/usage', () => {
       'created_at[gte]=yesterday',
       'limit=0',
     ])
-      expect([query, (await server.request('GET', `/v1/usage?${query}`)).body.code]).toEqual([query, 'validation_failed'])
+      expect([query, (await server.request('GET', `/v1/usage?${query}`)).body.code]).toEqual([
+        query,
+        'validation_failed',
+      ])
   })
 
   test('M17 an entry of a turn that runs is in the report before the turn has ended', async () => {

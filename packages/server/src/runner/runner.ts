@@ -77,12 +77,14 @@ export class Runner implements Service {
       await changeSession(sessions, id, async (state, at) => {
         const cut = state.openTurns.find((turn) => turn.status !== 'queued')
         const waiting = state.openTurns.length - (cut ? 1 : 0)
-        const ended = cut ? endTurn(
+        const ended = cut
+          ? endTurn(
               state,
               cut,
               { ...CUT, ...(await accountOfCut(sessions.store, state, cut, at)), activeUntil: state.session.updatedAt },
               at,
-            ) : { session: {} }
+            )
+          : { session: {} }
         const released = { holder: null, leaseUntil: null }
         if (waiting > 0) return { ...ended, session: { ...ended.session, ...released, queuedAt: at } }
         // Work without a turn cannot be; say idle rather than run for ever.

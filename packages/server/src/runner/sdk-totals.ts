@@ -32,7 +32,9 @@ const NOTHING: ModelTotals = {
 
 /** Whether `now` can be what `before` has grown to. */
 const hasGrown = (before: ModelTotals, now: ModelTotals): boolean =>
-  now.costUsd >= before.costUsd - 1e-9 && now.inputTokens >= before.inputTokens && now.outputTokens >= before.outputTokens
+  now.costUsd >= before.costUsd - 1e-9 &&
+  now.inputTokens >= before.inputTokens &&
+  now.outputTokens >= before.outputTokens
 
 /** What was used of each model between two running totals. A total that fell began anew: all of it is new. */
 export function growth(before: SdkTotals, now: SdkTotals): SdkTotals {

@@ -25,7 +25,14 @@ export function goOn(state: SessionState, at: number): Decision {
   const [waiting] = openTurns
   if (waiting)
     return {
-      session: { status: 'running', queuedAt: at, lastTurnStatus: 'queued', lastError: null, startedAt: null, endedAt: null },
+      session: {
+        status: 'running',
+        queuedAt: at,
+        lastTurnStatus: 'queued',
+        lastError: null,
+        startedAt: null,
+        endedAt: null,
+      },
       events: [newEvent('session.status_running', waiting.id, at), newEvent('session.queued', waiting.id, at)],
     }
   const input = { id: newId('sevt'), content: [{ type: 'text' as const, text: GO_ON }], text: '', clientId: null }

@@ -1,8 +1,11 @@
-import type { Store } from '../store/store.ts'
+import { NO_USAGE, type Store, type TurnRow } from '../store/store.ts'
 import type { TurnOutcome } from './end-turn.ts'
 import { sumOfEntries } from './usage-totals.ts'
 import type { SessionState } from './change-session.ts'
-import type { TurnRow } from '../store/store.ts'
+
+const THREAD_EVENTS = ['session.thread_created', 'session.thread_status_idle']
+/** Events of a turn that are looked at, at most. */
+const MAX_EVENTS = 10_000
 
 /**
  * The account of a turn whose server died: what the ledger has of it, and a mark for each request that may have been on
@@ -17,15 +20,19 @@ export async function accountOfCut(
   const entries = await store.readTurnLedger(turn.id)
   const { rows } = await store.listEvents(
     session.id,
-    { turnId: turn.id, types: ['session.thread_created', 'session.thread_status_idle'] },
+    { turnId: turn.id, types: [...THREAD_EVENTS, 'span.model_request_end'] },
     'asc',
-    10_000,
+    MAX_EVENTS,
   )
   const running = new Set<string | null>()
+  let seen = 0
   for (const { type, threadId } of rows)
     if (type === 'session.thread_created') running.add(threadId)
-    else running.delete(threadId)
-  const missing = 1 + running.size
+    else if (type === 'session.thread_status_idle') running.delete(threadId)
+    else seen++
+  const booked = entries.reduce((sum, { modelRequests }) => sum + modelRequests, 0)
+  // The end of a request may have come into the log when its account had not yet come into the ledger.
+  const missing = 1 + running.size + Math.max(0, seen - booked)
   const day = new Date(at).toISOString().slice(0, 10)
   const last = entries.at(-1)
   const { agent, metadata } = session
@@ -40,7 +47,7 @@ export async function accountOfCut(
       principal: 'local',
       metadata,
       at,
-      usage: sumOfEntries([]),
+      usage: NO_USAGE,
       guessedUsd: 0,
       modelRequests: 0,
     } as const)

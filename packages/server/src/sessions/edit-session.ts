@@ -27,7 +27,10 @@ export async function updateSession(
 ): Promise<SessionRow> {
   for (const field of ['agent', 'vault_ids'] as const)
     if (body[field] !== undefined)
-      throw new ApiError('unsupported_feature', `Updating ${field} is not supported yet; title, metadata, budget and limits are.`)
+      throw new ApiError(
+        'unsupported_feature',
+        `Updating ${field} is not supported yet; title, metadata, budget and limits are.`,
+      )
   if (body.limits?.max_queue_seconds !== undefined)
     throw new ApiError('unsupported_feature', 'limits.max_queue_seconds is not supported yet; leave it out.')
   await changeSession(context, sessionId, ({ session, openTurns }, at) => {

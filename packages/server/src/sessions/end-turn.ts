@@ -104,7 +104,10 @@ export function endTurn(
     patch.status = TRANSITIONS[session.status].end_work ?? session.status
     patch.queuedAt = null
     events.push(
-      newEvent('session.usage', turn.id, at, { usage: usageToWire(usage, activeMs), budget: budgetToWire({ ...session, usage }) }),
+      newEvent('session.usage', turn.id, at, {
+        usage: usageToWire(usage, activeMs),
+        budget: budgetToWire({ ...session, usage }),
+      }),
       newEvent('session.status_idle', turn.id, at, { stop_reason: outcome.stopReason, stop_details: null }),
     )
   }

@@ -61,4 +61,5 @@ function reasonOf(before: CachePrefix, now: CachePrefix): PromptCache['reason'] 
   return 'unknown'
 }
 
-const hash = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 16)
+const hash = (value: unknown): string =>
+  createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 16)

@@ -29,7 +29,9 @@ export async function reportUsage(
   const turns = byDay || groups.includes('model') ? await countTurns(store, filter) : undefined
   const total = all.reduce<Sums>(plus, NONE)
   return {
-    rows: all.toSorted((a, b) => compareKeys(a.keys, b.keys)).map((sum) => ({ keys: sum.keys, row: rowOf(sum, groups) })),
+    rows: all
+      .toSorted((a, b) => compareKeys(a.keys, b.keys))
+      .map((sum) => ({ keys: sum.keys, row: rowOf(sum, groups) })),
     totals: { type: 'usage_totals', ...sumsOf({ ...total, ...(turns !== undefined && { turns }) }) },
   }
 }

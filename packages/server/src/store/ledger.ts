@@ -157,11 +157,8 @@ export function* sumLedger(
   groups: readonly UsageGroup[],
 ): Generator<UsageSums[], void, void> {
   const { where, values } = conditions(filter)
-  const bounds = prepare(`select min(day) as first, max(day) as last from ledger where ${where}`).get(...values) as {
-    first: string | null
-    last: string | null
-  }
-  if (bounds.first === null || bounds.last === null) return
+  const first = dayOf(filter.at?.gt, filter.at?.gte) ?? ''
+  const last = dayOf(filter.at?.lt, filter.at?.lte) ?? '~'
   const metadataPaths: string[] = []
   const columns = groups.map((group, index) => {
     const column = COLUMNS[group as (typeof USAGE_GROUPS)[number]]
@@ -181,9 +178,18 @@ export function* sumLedger(
   const select = prepare(
     `select ${[...columns, sums].join(', ')} from ledger where day = ? and ${where}${keys.length > 0 ? ` group by ${keys.join(', ')}` : ''}`,
   )
-  const days = prepare('select distinct day from ledger where day between ? and ? order by day')
-  for (const { day } of days.all(bounds.first, bounds.last) as { day: string }[]) {
-    const rows = select.all(...metadataPaths, ...(byDay ? [] : [bounds.first]), day, ...values) as SumRow[]
+  // From one day to the next by the index: days without entries cost nothing.
+  const [session, ...ids] = filter.sessionId === undefined ? [''] : ['session_id = ? and ', filter.sessionId]
+  const next = (operator: '>=' | '>', day: string) =>
+    (
+      prepare(`select min(day) as day from ledger where ${session}day ${operator} ? and day <= ?`).get(
+        ...ids,
+        day,
+        last,
+      ) as { day: string | null }
+    ).day
+  for (let day = next('>=', first); day !== null; day = next('>', day)) {
+    const rows = select.all(...metadataPaths, ...(byDay ? [] : [first]), day, ...values) as SumRow[]
     yield rows.filter((row) => row.turns !== null && row.requests !== null).map((row) => sumsOf(row, keys))
   }
 }
@@ -204,6 +210,12 @@ function sumsOf(row: SumRow, keys: string[]): UsageSums {
     modelRequests: row.requests,
     turns: row.turns,
   }
+}
+
+/** The day of a bound; an entry's time is always within its day. */
+function dayOf(...bounds: (number | undefined)[]): string | null {
+  const at = bounds.find((bound) => bound !== undefined)
+  return at === undefined ? null : new Date(at).toISOString().slice(0, 10)
 }
 
 const OPERATORS = { gt: '>', gte: '>=', lt: '<', lte: '<=' } as const

@@ -9,7 +9,14 @@ import {
   SqliteQueryCompiler,
 } from 'kysely'
 import { GroupCommit } from './group-commit.ts'
-import { type LedgerEntry, readTurnLedger, sumLedger, type UsageFilter, type UsageGroup, writeLedger } from './ledger.ts'
+import {
+  type LedgerEntry,
+  readTurnLedger,
+  sumLedger,
+  type UsageFilter,
+  type UsageGroup,
+  writeLedger,
+} from './ledger.ts'
 import { MIGRATIONS } from './migrations.ts'
 import {
   eventFromRow,

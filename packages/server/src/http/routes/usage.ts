@@ -27,9 +27,13 @@ export function usageRoutes(server: Server, { sessions, cursors }: RouteContext)
       const { query } = request
       const groups = [...new Set([...(query['group_by[]'] ?? []), ...(query.group_by ?? [])])] as UsageGroup[]
       if (groups.length > MAX_GROUPS)
-        throw new ApiError('validation_failed', `group_by has ${groups.length} words; at most ${MAX_GROUPS} are taken.`, {
-          errors: [{ pointer: 'group_by', code: 'too_big', detail: `at most ${MAX_GROUPS}` }],
-        })
+        throw new ApiError(
+          'validation_failed',
+          `group_by has ${groups.length} words; at most ${MAX_GROUPS} are taken.`,
+          {
+            errors: [{ pointer: 'group_by', code: 'too_big', detail: `at most ${MAX_GROUPS}` }],
+          },
+        )
       const filter: UsageFilter = {
         at: createdAtRange(query),
         agentId: query.agent_id,
