@@ -43,15 +43,19 @@ export class AgentAccount {
     this.#keeper = keeper
     const booked = session.sdkTotals.models ?? {}
     this.#totals = booked
-    this.#start = agent.usage().then((said) => {
-      if (said?.plan) this.#pauseMs = PLAN_PAUSE_MS
-      return said ? baselineOf(booked, totalsOf(said.models)) : null
-    })
-    void this.#start.then((totals) => {
-      if (!totals || this.#begun) return
+    this.#start = this.#learnStart(booked)
+  }
+
+  async #learnStart(booked: SdkTotals): Promise<SdkTotals | null> {
+    const said = await this.#agent.usage()
+    if (!said) return null
+    if (said.plan) this.#pauseMs = PLAN_PAUSE_MS
+    const totals = baselineOf(booked, totalsOf(said.models))
+    if (!this.#begun) {
       this.#totals = totals
       this.#turn?.begin(totals)
-    })
+    }
+    return totals
   }
 
   /** `entries`: what the turn has in the ledger already, where it goes on after a pause. */
