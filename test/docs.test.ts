@@ -191,6 +191,7 @@ describe('what the documents show', () => {
             like({ type: 'session.status_idle', stop_reason: { type: 'end_turn' } }),
           ),
     'GET /v1/sessions/:id/turns': () => ({ data: has(like({ type: 'turn', number: 1 })) }),
+    'GET /v1/usage': () => ({ totals: { type: 'usage_totals' }, next_page: null }),
     'GET /v1/sessions': () => ({ data: has(like({ type: 'session' })) }),
     'PUT /_demo/scripts/:id': () => ({ steps: any }),
     'GET /_demo/requests': () => ({ data: any }),

@@ -72,9 +72,14 @@ export class RequestWatch {
 
   /** Requests that are on their way, by model. */
   open(): Map<string, number> {
+    const open = this.openOfSubagents()
+    if (this.#main?.open) add(open, this.#modelOf(this.#main), 1)
+    return open
+  }
+
+  openOfSubagents(): Map<string, number> {
     const open = new Map<string, number>()
-    for (const thread of [...(this.#main ? [this.#main] : []), ...this.#subagents.values()])
-      if (thread.open) add(open, this.#modelOf(thread), 1)
+    for (const thread of this.#subagents.values()) if (thread.open) add(open, this.#modelOf(thread), 1)
     return open
   }
 

@@ -97,6 +97,8 @@ export class TurnAccount {
     // An agent that failed early may report nothing at all; that takes nothing back.
     if (Object.keys(totals).length > 0 || !result.is_error) this.book(totals, ended, at)
     else this.book(this.#totals, ended, at)
+    // At its budget the agent ends its turn while a request of a subagent may be on its way still.
+    if (result.terminal_reason === 'budget_exhausted') this.#miss(this.#watch.openOfSubagents(), at)
     return this.#account()
   }
 
@@ -104,13 +106,17 @@ export class TurnAccount {
   breakOff(at: number): AccountOfTurn {
     const missing = this.#watch.open()
     for (const [model, count] of this.#watch.ended()) add(missing, model, count - (this.#reported.get(model) ?? 0))
+    this.#miss(missing, at)
+    return this.#account()
+  }
+
+  #miss(missing: Map<string, number>, at: number): void {
     for (const [model, count] of missing) {
       if (count <= 0) continue
       const entry = this.#entry(model, at)
       entry.modelRequests += count
       entry.usage = { ...entry.usage, unreportedRequests: entry.usage.unreportedRequests + count }
     }
-    return this.#account()
   }
 
   #account(): AccountOfTurn {
