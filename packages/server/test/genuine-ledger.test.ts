@@ -245,6 +245,14 @@ describe('the ledger and the bill', () => {
     expect(told).toEqual(caches)
   })
 
+  test('M8 what was written to the cache is told by how long it lives', async () => {
+    const { id, uuid } = await server.create('hello', { agent })
+    const { usage: used } = await server.idle(id)
+    const billed = model.requests.list(uuid).map(({ usage }) => (usage as unknown as typeof used).cache_creation)
+    expect(used.cache_creation_input_tokens).toBeGreaterThan(0)
+    expect([used.cache_creation]).toEqual(billed)
+  })
+
   test.each([
     ['model_changed', { model: 'haiku' }],
     ['system_changed', { system_prompt: 'Be brief.' }],
