@@ -77,6 +77,20 @@ describe('budgets and limits', () => {
     expect((await server.turns(id)).map(({ status }) => status)).toEqual(['completed', 'completed'])
   })
 
+  test('M12 they wait too behind a turn that was stopped, and had spent what there was', async () => {
+    const { id } = await server.create('hold', { budget: cents(10), env: { FAKE_TOTAL: '0.1' } })
+    await server.event(id, ({ type }) => type === 'agent.message')
+    await server.send(id, 'say later')
+    await server.post(`/v1/sessions/${id}/events`, { events: [{ type: 'user.interrupt' }] })
+    expect(await server.idle(id)).toMatchObject({ stop_reason: { type: 'budget_reached' }, usage: { cost_usd: 0.1 } })
+    expect((await server.turns(id)).map(({ status, stop_reason }) => [status, stop_reason?.type])).toEqual([
+      ['cancelled', 'interrupted'],
+      ['queued', undefined],
+    ])
+    await update(id, { budget: null })
+    expect((await server.idle(id)).result!.text).toBe('later')
+  })
+
   test('M12 they wait over a restart, and end with an archive', async () => {
     const { id } = await create('spend 0.01', { budget: cents(5) })
     await server.send(id, 'say never')

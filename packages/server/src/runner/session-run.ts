@@ -311,11 +311,12 @@ class SessionRun {
         await sessions.log.commit({ ...change, ledger, session: { sdkTotals: { models } } })
       },
       spent: async (costUsd) => {
+        const limits = this.#limits
         const now = await sessions.store.readSession(this.#id)
         const left = now && budgetLeft(now)
         // What it was started with it watches itself, between two requests.
         if (left === null || now?.options.budgetCents === session.options.budgetCents) return
-        if (left - costUsd < 1e-9) this.#limits?.reach('budget')
+        if (left - costUsd < 1e-9) limits?.reach('budget')
       },
       failed: (err) => this.#context.logger.warn({ session: this.#id, err }, 'an account could not be kept'),
     })

@@ -19,6 +19,7 @@ export class TurnLimits {
   #timer: NodeJS.Timeout | undefined
   #grace: NodeJS.Timeout | undefined
   #reached: 'timeout' | 'budget' | null = null
+  #over = false
 
   /** The time counts from when the agent first took the turn, over restarts of server and agent too. */
   constructor(agent: AgentProcess, session: SessionRow, turn: TurnRow, now: () => number) {
@@ -36,7 +37,7 @@ export class TurnLimits {
 
   /** Stops the turn for this limit; only the first one counts. */
   reach(limit: 'timeout' | 'budget'): void {
-    if (this.#reached) return
+    if (this.#reached || this.#over) return
     this.#reached = limit
     this.#grace = setTimeout(() => this.#agent.kill(), GRACE_MS)
     void this.#agent.interrupt()
@@ -48,6 +49,7 @@ export class TurnLimits {
   }
 
   end(): void {
+    this.#over = true
     clearTimeout(this.#timer)
     clearTimeout(this.#grace)
   }

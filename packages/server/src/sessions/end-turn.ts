@@ -62,9 +62,14 @@ export function endTurn(
 ): Decision {
   const usage = addUsage(session.usage, outcome.usage)
   // At the cap nothing more is begun: turns that wait go on waiting, in an idle session, until it is raised.
-  const isLast =
-    openTurns.every((open) => open.id === turn.id) ||
-    (outcome.stopReason.type === 'budget_reached' && isSpent({ ...session, usage }))
+  const rest = openTurns.filter((open) => open.id !== turn.id)
+  const stopsHere =
+    rest.length > 0 &&
+    rest.every((open) => open.status === 'queued') &&
+    outcome.stopReason.type !== 'requires_action' &&
+    isSpent({ ...session, usage })
+  const isLast = rest.length === 0 || stopsHere
+  const stopReason = stopsHere ? { type: 'budget_reached' } : outcome.stopReason
   const turnMs = turn.startedAt === null ? 0 : Math.max(0, (outcome.activeUntil ?? at) - turn.startedAt)
   const activeMs = session.activeMs + turnMs
   const events: NewEvent[] = []
@@ -84,7 +89,7 @@ export function endTurn(
     activeMs,
     lastTurnStatus: outcome.status,
     lastError: outcome.error,
-    stopReason: outcome.stopReason,
+    stopReason,
     endedAt: at,
     ...(session.currentTurnId === turn.id && { currentTurnId: null }),
     ...(outcome.sdkTotals && { sdkTotals: outcome.sdkTotals }),
@@ -108,10 +113,10 @@ export function endTurn(
         usage: usageToWire(usage, activeMs),
         budget: budgetToWire({ ...session, usage }),
       }),
-      newEvent('session.status_idle', turn.id, at, { stop_reason: outcome.stopReason, stop_details: null }),
+      newEvent('session.status_idle', turn.id, at, { stop_reason: stopReason, stop_details: null }),
     )
   }
-  const { status, stopReason, error, usage: turnUsage, modelRequests } = outcome
+  const { status, error, usage: turnUsage, modelRequests } = outcome
   return {
     session: patch,
     turns: [
@@ -119,7 +124,7 @@ export function endTurn(
         id: turn.id,
         patch: {
           status,
-          stopReason,
+          stopReason: outcome.stopReason,
           error,
           usage: turnUsage,
           modelRequests,

@@ -9,14 +9,7 @@ import {
   SqliteQueryCompiler,
 } from 'kysely'
 import { GroupCommit } from './group-commit.ts'
-import {
-  type LedgerEntry,
-  readTurnLedger,
-  sumLedger,
-  type UsageFilter,
-  type UsageGroup,
-  writeLedger,
-} from './ledger.ts'
+import { type LedgerEntry, readTurnLedger, type UsageFilter, type UsageGroup, writeLedger } from './ledger.ts'
 import { MIGRATIONS } from './migrations.ts'
 import {
   eventFromRow,
@@ -28,6 +21,7 @@ import {
   turnToRow,
 } from './rows.ts'
 import type { EventsTable, SessionsTable, Tables, TurnsTable } from './schema.ts'
+import { sumLedger } from './sum-ledger.ts'
 import {
   type Committed,
   type EventFilter,
