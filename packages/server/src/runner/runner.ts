@@ -86,7 +86,9 @@ export class Runner implements Service {
             )
           : { session: {} }
         const released = { holder: null, leaseUntil: null }
-        if (waiting > 0) return { ...ended, session: { ...ended.session, ...released, queuedAt: at } }
+        // At its budget a session stands still, whatever waits.
+        if (waiting > 0 && ended.session?.status !== 'idle')
+          return { ...ended, session: { ...ended.session, ...released, queuedAt: at } }
         // Work without a turn cannot be; say idle rather than run for ever.
         const idle =
           cut || state.session.status === 'idle' || state.session.status === 'terminated'

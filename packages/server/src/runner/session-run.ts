@@ -137,7 +137,9 @@ class SessionRun {
         const released = { holder: null, leaseUntil: null, ...(waiting.length > 0 && { queuedAt: at }) }
         if (!turn) return { session: released }
         const ended = endTurn(state, turn, brokenOff(couldNotRun(message), account), at)
-        return { ...ended, session: { ...ended.session, ...released } }
+        // At its budget a session stands still, whatever waits.
+        const still = ended.session?.status === 'idle' ? { queuedAt: null } : {}
+        return { ...ended, session: { ...ended.session, ...released, ...still } }
       }),
     )
   }
