@@ -114,6 +114,8 @@ describe('the ledger and the bill', () => {
     await model.nextRequest(({ sessionId, lastUserText, step, status }) =>
       Boolean(sessionId === uuid && lastUserText?.startsWith('Third') && step === 1 && status === 200),
     )
+    // The first two turns, and the first request of this one.
+    await expect.poll(async () => (await ledgerOf(id)).input_tokens, { timeout: 5_000 }).toBe(30_000)
     killAgent(id)
     expect((await server.idle(id)).last_error).toMatchObject({ code: 'process_crashed' })
     const { turns, totals } = await agreed(id)

@@ -7,7 +7,6 @@ import type { Wakeups } from '../log/wakeups.ts'
 import { changeSession, type Decision, type SessionState } from '../sessions/change-session.ts'
 import type { SessionContext } from '../sessions/context.ts'
 import { endAndGoOn } from '../sessions/continue-turn.ts'
-import { budgetLeft } from '../sessions/budget.ts'
 import { endTurn, newEvent, type TurnOutcome } from '../sessions/end-turn.ts'
 import { TRANSITIONS } from '../sessions/transitions.ts'
 import {
@@ -18,9 +17,10 @@ import {
   StorageUnavailable,
   type TurnRow,
 } from '../store/store.ts'
-import { AgentAccount, NOTHING_USED } from './agent-account.ts'
+import { type AgentAccount, NOTHING_USED } from './agent-account.ts'
 import { type AgentProcess, type AgentSettings, startAgent } from './agent-process.ts'
 import { watchInterrupts } from './interrupts.ts'
+import { keepAccount } from './keep-account.ts'
 import { kindOf, Translator } from './sdk-messages.ts'
 import {
   couldNotRun,
@@ -306,22 +306,7 @@ class SessionRun {
       this.#translator.denied(toolUseId, tool, reason),
     )
     this.#startedWith = fixed(session)
-    this.#account = new AgentAccount(started, session, {
-      now: () => sessions.clock.now(),
-      write: async (ledger, models) => {
-        const change = { sessionId: this.#id, at: sessions.clock.now(), epoch: this.#epoch }
-        await sessions.log.commit({ ...change, ledger, session: { sdkTotals: { models } } })
-      },
-      spent: async (costUsd) => {
-        const limits = this.#limits
-        const now = await sessions.store.readSession(this.#id)
-        const left = now && budgetLeft(now)
-        // What it was started with it watches itself, between two requests.
-        if (left === null || now?.options.budgetCents === session.options.budgetCents) return
-        if (left - costUsd < 1e-9) limits?.reach('budget')
-      },
-      failed: (err) => this.#context.logger.warn({ session: this.#id, err }, 'an account could not be kept'),
-    })
+    this.#account = keepAccount(sessions, this.#context.logger, started, session, () => this.#limits)
     return started
   }
 
