@@ -195,6 +195,7 @@ describe('what the documents show', () => {
           ),
     'GET /v1/sessions/:id/turns': () => ({ data: has(like({ type: 'turn', number: 1 })) }),
     'GET /v1/queue': () => ({ type: 'queue', depth: any, slots: any, data: any }),
+    'GET /v1/usage': () => ({ totals: { type: 'usage_totals' }, next_page: null }),
     'GET /v1/sessions': () => ({ data: has(like({ type: 'session' })) }),
     'POST /v1/webhook_endpoints': () => ({ type: 'webhook_endpoint', status: 'enabled', secret: text(/^whsec_/) }),
     'GET /v1/webhook_endpoints': () => ({ data: has(like({ type: 'webhook_endpoint' })) }),

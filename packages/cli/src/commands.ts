@@ -22,6 +22,7 @@ export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map<string, Comma
   ['wait', { summary: 'Wait until a session is idle', load: () => import('./commands/wait.ts') }],
   ['cancel', { summary: 'Stop the turn that runs', load: () => import('./commands/cancel.ts') }],
   ['rm', { summary: 'Delete sessions for good', rest: true, load: () => import('./commands/rm.ts') }],
+  ['usage', { summary: 'Show what was used, by day, model, …', load: () => import('./commands/usage.ts') }],
   ['doctor', { summary: 'Check whether a server can run here', load: () => import('./commands/doctor.ts') }],
   ['demo-model', { summary: 'Serve the demo model alone', load: () => import('./commands/demo-model.ts') }],
 ])

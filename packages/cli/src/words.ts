@@ -25,8 +25,13 @@ export function money(usd: number): string {
   return usd < 0.0001 ? '<$0.0001' : `$${usd.toFixed(usd < 1 ? 4 : 2)}`
 }
 
+type InputAndOutput = Pick<
+  Usage,
+  'input_tokens' | 'output_tokens' | 'cache_read_input_tokens' | 'cache_creation_input_tokens'
+>
+
 /** `1,234 in, 56 out`: all input, cached or not. */
-export function tokens(usage: Usage): string {
+export function tokens(usage: InputAndOutput): string {
   const input = usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens
   return `${input.toLocaleString('en-US')} in, ${usage.output_tokens.toLocaleString('en-US')} out`
 }

@@ -158,6 +158,21 @@ test('a list shows id, status, age, cost and the title or the first words', asyn
   expect(idle).toMatchObject({ data: [{ status: 'idle' }] })
 })
 
+test('usage is a table by day, or by what one likes, with a line for all', async () => {
+  const { id } = await session('hi')
+  const { code, stdout } = await runCli(['usage', '--by', 'model,session', '--session', id], options())
+  expect(code).toBe(0)
+  expect(stdout.split('\n')).toEqual([
+    expect.stringMatching(/^MODEL +SESSION +TURNS +REQUESTS +TOKENS +CACHED +COST$/),
+    expect.stringMatching(new RegExp(`^\\S+ +${id} +1 +1 .* \\$[\\d.]+$`)),
+    expect.stringMatching(/^all +1 +1 .* \$[\d.]+$/),
+    '',
+  ])
+  const json = await runCli(['usage', '--since', '2026-01-01', '--json'], options())
+  expect(JSON.parse(json.stdout)).toMatchObject({ totals: { type: 'usage_totals' } })
+  expect((await runCli(['usage', '--since', 'soon'], options())).code).toBe(2)
+})
+
 test('an archived session is listed only among all', async () => {
   const { id } = await session('hi')
   await client().sessions.archive(id)

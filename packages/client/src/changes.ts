@@ -18,6 +18,7 @@ export const CHANGES: Record<EventType, Change | null> = {
     const turn = event.turn_id === null ? {} : withTurn(view, event.turn_id, {})
     return { ...turn, added: { kind: 'user', ...entry(event), content: blocksOf(event.content), state: taken(event) } }
   },
+  'system.message': null,
   'user.interrupt': (view, event) => {
     const again = patch(view, (item) => item.kind === 'interrupt' && item.id === event.id, { state: taken(event) })
     if (again) return { patched: again }

@@ -3,6 +3,7 @@ import type { Health, Info, ModelList, Ready } from '@troupe/protocol/info'
 import type { Queue } from '@troupe/protocol/queue'
 import type { Session } from '@troupe/protocol/session'
 import type { CancelTurn, Turn } from '@troupe/protocol/turn'
+import type { UsageReport } from '@troupe/protocol/usage-report'
 import { backoff, pause } from './backoff.ts'
 import type {
   ChangeSession,
@@ -14,6 +15,7 @@ import type {
   Page,
   PruneRequest,
   SessionFilter,
+  UsageFilter,
 } from './requests.ts'
 import { type StreamFrame, streamFrames, type StreamOptions } from './stream.ts'
 import { type ClientOptions, createTransport, type Query, type RequestOptions, type WriteOptions } from './transport.ts'
@@ -117,6 +119,9 @@ export function createClient(options: ClientOptions) {
     /** Who waits and who runs, with the first `limit` in line. */
     queue: (query: { limit?: number } = {}, request: RequestOptions = {}) =>
       json<Queue>('GET', '/v1/queue', { ...request, query: { ...query } }),
+    /** What was used, by group; a page of groups, and the totals of all. */
+    usage: (query: UsageFilter & ListOptions = {}, request: RequestOptions = {}) =>
+      json<UsageReport>('GET', '/v1/usage', { ...request, query: { limit: PAGE, ...query } }),
     info: (request: RequestOptions = {}) => json<Info>('GET', '/v1/info', { ...request }),
     health: (request: RequestOptions = {}) => json<Output<typeof Health>>('GET', '/health', { ...request }),
     /** Whether the server can take work; a server that cannot says why. */

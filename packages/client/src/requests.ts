@@ -54,6 +54,14 @@ export interface SessionFilter {
   count?: boolean | undefined
 }
 
+export interface UsageFilter {
+  /** `day`, `model`, `agent`, `api_key`, `session`, `turn` or `metadata.KEY`; at most four. */
+  group_by?: string[] | undefined
+  created_at?: TimeRange | undefined
+  agent_id?: string | undefined
+  session_id?: string | undefined
+}
+
 export interface EventFilter {
   types?: string[] | undefined
   after_seq?: number | undefined

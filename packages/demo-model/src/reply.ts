@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { MessagesRequest } from './messages-request.ts'
 import type { Step, Usage } from './step.ts'
-import { outputTokens, usageOfInput } from './usage.ts'
+import { type CacheLifetimes, lifetimes, outputTokens, usageOfInput } from './usage.ts'
 
 export type ReplyBlock =
   | { type: 'thinking'; thinking: string; signature: string }
@@ -17,7 +17,7 @@ export interface Reply {
   content: ReplyBlock[]
   stop_reason: string
   stop_sequence: null
-  usage: Usage
+  usage: Usage & { cache_creation: CacheLifetimes }
 }
 
 export function replyOf(step: Step, request: MessagesRequest, body: unknown): Reply {
@@ -31,6 +31,7 @@ export function replyOf(step: Step, request: MessagesRequest, body: unknown): Re
   for (const { id = newId('toolu'), name, input } of step.tools ?? []) {
     content.push({ type: 'tool_use', id, name, input })
   }
+  const usage = { ...usageOfInput(body), output_tokens: outputTokens(content), ...step.usage }
   return {
     id: newId('msg'),
     type: 'message',
@@ -39,7 +40,7 @@ export function replyOf(step: Step, request: MessagesRequest, body: unknown): Re
     content,
     stop_reason: step.stop_reason ?? (step.tools?.length ? 'tool_use' : 'end_turn'),
     stop_sequence: null,
-    usage: { ...usageOfInput(body), output_tokens: outputTokens(content), ...step.usage },
+    usage: { ...usage, cache_creation: lifetimes(body, usage) },
   }
 }
 

@@ -1,6 +1,12 @@
 import type { Reply } from './reply.ts'
 import { isRecord, type Usage } from './step.ts'
 
+/** The written part of the input, by how long it lives. */
+export interface CacheLifetimes {
+  ephemeral_5m_input_tokens: number
+  ephemeral_1h_input_tokens: number
+}
+
 const CHARS_PER_TOKEN = 4
 
 const tokensIn = (chars: number): number => Math.ceil(chars / CHARS_PER_TOKEN)
@@ -27,6 +33,12 @@ export function usageOfInput(body: unknown): Usage {
   usage.cache_read_input_tokens = answered === -1 ? 0 : Math.min(tokensIn(previous), total - usage.input_tokens)
   usage.cache_creation_input_tokens = total - usage.input_tokens - usage.cache_read_input_tokens
   return usage
+}
+
+/** How long what the request wrote to the cache will live: an hour where it asks for that anywhere, else five minutes. */
+export function lifetimes(body: unknown, { cache_creation_input_tokens: written }: Usage): CacheLifetimes {
+  const hour = isRecord(body) && JSON.stringify([body.system, body.tools, body.messages]).includes('"ttl":"1h"')
+  return { ephemeral_5m_input_tokens: hour ? 0 : written, ephemeral_1h_input_tokens: hour ? written : 0 }
 }
 
 function isCached(body: Record<string, unknown>): boolean {

@@ -140,6 +140,10 @@ describe('POST /v1/messages', () => {
     const cached = { system: [{ type: 'text', text: 's'.repeat(4_000), cache_control: { type: 'ephemeral' } }] }
     const { usage } = await bodyOf(ask('x', { fields: cached }))
     expect(usage.cache_creation_input_tokens).toBeGreaterThan(1_000)
+    expect(usage.cache_creation).toEqual({
+      ephemeral_5m_input_tokens: usage.cache_creation_input_tokens,
+      ephemeral_1h_input_tokens: 0,
+    })
     const messages = [user('x'), { role: 'assistant', content: 'y' }, user('z')]
     const { usage: next } = await bodyOf(ask('x', { fields: { ...cached, messages } }))
     expect(next.cache_read_input_tokens).toBeGreaterThan(1_000)

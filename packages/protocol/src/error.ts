@@ -39,6 +39,8 @@ export const ERRORS = {
   cwd_not_a_directory: invalid(400, 'The workdir is not a directory'),
   env_not_allowed: invalid(400, 'That environment variable may not be set by a request'),
   session_terminated: invalid(400, 'The session is archived and takes no more input'),
+  budget_reached: invalid(400, 'The session has spent its budget'),
+  budget_not_raised: invalid(400, 'The session has already spent more than that budget'),
   permission_mode_refused: invalid(400, 'The agent refuses that permission mode on this server'),
   webhook_url_refused: invalid(400, 'Webhooks are not sent to that address'),
   method_not_allowed: invalid(405, 'That method is not allowed here'),

@@ -112,6 +112,7 @@ export type SessionEvent = z.infer<typeof SessionEvent>
 /** Every type this server appends today, with what it says. Clients must tolerate types they do not know. */
 export const EVENT_TYPES = {
   'user.message': 'input for the agent; appended again, with the same id, when the agent takes it',
+  'system.message': 'input from the server itself: the budget was raised, and the agent goes on',
   'user.interrupt': 'a request to stop the running turn',
   'user.tool_confirmation': 'a verdict on a call; appended again when the agent has it',
   'user.custom_tool_result':

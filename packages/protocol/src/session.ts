@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { AgentParam, EnvVars, PermissionRules, SessionAgent } from './agent.ts'
 import { ApprovalPolicy, RequiredAction } from './approval.ts'
+import { Budget, BudgetParam } from './budget.ts'
 import { SessionError, UserMessage } from './event.ts'
 import { Usage } from './turn.ts'
 
@@ -25,8 +26,14 @@ export const Recovery = z
 export type Recovery = z.infer<typeof Recovery>
 
 const Limits = z.object({
-  max_turns: z.number().int().min(1).max(1000).optional().describe("Model requests per turn (the SDK's `maxTurns`)"),
-  turn_timeout_seconds: z.unknown().optional(),
+  max_turns: z.number().int().min(1).max(1000).nullish().describe("Model requests per turn (the SDK's `maxTurns`)"),
+  turn_timeout_seconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(604_800)
+    .nullish()
+    .describe('Wall time of a turn; then it is interrupted, and ended by force 5 s later'),
   max_queue_seconds: z
     .number()
     .int()
@@ -60,7 +67,7 @@ export const CreateSession = z.object({
   limits: Limits.optional(),
   resources: z.array(z.unknown()).optional(),
   vault_ids: z.array(z.unknown()).optional(),
-  budget: z.unknown().optional(),
+  budget: BudgetParam.nullish().describe('What all turns together may cost at list price'),
   output_schema: z.unknown().optional(),
   approvals: ApprovalPolicy.nullish().describe('How long calls may wait for an answer, and what then'),
   permission_rules: PermissionRules.optional().describe("Added to the agent's"),
@@ -82,8 +89,9 @@ export const UpdateSession = z.object({
     .describe('Merged key by key; a null value deletes its key; null deletes all'),
   priority: Priority.nullish().describe('Only while it is idle or waits for a slot; null: 0'),
   concurrency_key: ConcurrencyKey.nullish().describe('Only while it is idle or waits for a slot; null: none'),
+  budget: BudgetParam.nullish().describe('Absent: keep; null: no budget. Raised, a session that had stopped goes on'),
+  limits: Limits.optional().describe('Absent fields stay, null clears; what it changes counts from the next turn on'),
   agent: z.unknown().optional(),
-  budget: z.unknown().optional(),
   vault_ids: z.unknown().optional(),
 })
 
@@ -121,12 +129,16 @@ export const Session = z
       .describe('Set while the session waits for a slot; position 1 is next, 1000 means that or more'),
     priority: z.number().int(),
     concurrency_key: z.string().nullable(),
-    limits: z.object({ max_turns: z.number().int().nullable(), max_queue_seconds: z.number().int().nullable() }),
     current_turn_id: z.string().nullable(),
     last_seq: z.number().int(),
     usage: Usage,
     stats: z.object({ active_seconds: z.number(), duration_seconds: z.number() }),
-    budget: z.null(),
+    budget: Budget.nullable(),
+    limits: z.object({
+      max_turns: z.number().int().nullable(),
+      turn_timeout_seconds: z.number().int().nullable(),
+      max_queue_seconds: z.number().int().nullable(),
+    }),
     resources: z.array(z.unknown()),
     vault_ids: z.array(z.string()),
     outcome_evaluations: z.array(z.unknown()),
@@ -149,6 +161,7 @@ export const PageQuery = z.object({
 })
 
 /** A query parameter that may be repeated. */
+/** A query parameter that may be given once or several times. */
 export const oneOrMany = <T extends z.ZodType>(item: T) =>
   z.preprocess(
     (value) => (value === undefined || Array.isArray(value) ? value : [value]),

@@ -11,6 +11,12 @@ export const Usage = z
     cache_creation: z.object({ ephemeral_1h_input_tokens: z.number(), ephemeral_5m_input_tokens: z.number() }),
     list_cost: z.object({ amount: z.string(), currency: z.literal('USD') }),
     cost_usd: z.number(),
+    unreported_requests: z
+      .number()
+      .int()
+      .describe(
+        'Requests whose usage was lost with a killed agent; at most that many are missing in the other figures',
+      ),
     active_seconds: z.number(),
   })
   .meta({ id: 'Usage' })
@@ -18,6 +24,20 @@ export type Usage = z.infer<typeof Usage>
 
 export const TurnStatus = z.enum(['queued', 'in_progress', 'waiting', 'completed', 'failed', 'cancelled'])
 export type TurnStatus = z.infer<typeof TurnStatus>
+
+/** How the first request of a turn met the prompt cache, by what the endpoint reported. */
+export const PromptCache = z
+  .object({
+    status: z
+      .enum(['hit', 'partial', 'miss', 'none'])
+      .describe('`hit`: what the turn before had cached was read; `none`: nothing was read or written'),
+    reason: z
+      .enum(['first_turn', 'model_changed', 'system_changed', 'tools_changed', 'cwd_changed', 'expired', 'unknown'])
+      .nullable()
+      .describe('Why it was not a hit'),
+  })
+  .meta({ id: 'PromptCache' })
+export type PromptCache = z.infer<typeof PromptCache>
 
 /** From an input to the SDK's result. */
 export const Turn = z
@@ -32,6 +52,7 @@ export const Turn = z
     stop_reason: z.looseObject({ type: z.string() }).nullable(),
     error: SessionError.nullable(),
     usage: Usage.nullable(),
+    cache: PromptCache.nullable(),
     model_requests: z.number().int().nullable(),
     created_at: z.string(),
     started_at: z.string().nullable(),

@@ -18,7 +18,7 @@ function movable() {
 
 /** A session that holds its slot until it is stopped. */
 async function occupy(server: TestServer, fields = {}, prompt = 'hold'): Promise<string> {
-  const { id } = await server.create(prompt, fields)
+  const { id } = await server.create(prompt, { recovery: 'fail', ...fields })
   await server.event(id, holding)
   return id
 }

@@ -275,6 +275,7 @@ describe('turns', () => {
       stop_reason: { type: 'end_turn' },
       error: null,
       usage: expect.objectContaining({ cost_usd: 0.5, list_cost: { amount: '50', currency: 'USD' } }),
+      cache: null,
       model_requests: expect.any(Number),
       created_at: expect.any(String),
       started_at: expect.any(String),

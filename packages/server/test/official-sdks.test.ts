@@ -232,7 +232,7 @@ describe.each(GENERATIONS)('the official SDK $version', ({ version, Client, accu
     const refused = await client.beta.sessions
       .create({
         ...PLAIN,
-        budget: { type: 'limit', max_list_cost: { amount: '500', currency: 'USD' } },
+        vault_ids: ['vlt_1'],
       } as never)
       .catch((error: unknown) => error)
     expect(refused).toBeInstanceOf(Client.BadRequestError)

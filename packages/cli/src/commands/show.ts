@@ -22,7 +22,7 @@ export const command = defineCommand({
 
 /** A session in lines of name and value; what it does not have is left out. */
 export function describeSession(session: Session, paint: Paint): string[] {
-  const { agent, usage, queue, last_error: error, result } = session
+  const { agent, usage, budget, queue, last_error: error, result } = session
   const metadata = Object.entries(session.metadata).map(([key, value]) => `${key}=${value}`)
   const facts: [string, string | null][] = [
     ['id', session.id],
@@ -37,7 +37,8 @@ export function describeSession(session: Session, paint: Paint): string[] {
     ['archived', session.archived_at],
     ['worked', duration(session.stats.active_seconds * 1000)],
     ['tokens', tokens(usage)],
-    ['cost', money(usage.cost_usd)],
+    ['cost', money(usage.cost_usd) + (usage.unreported_requests > 0 ? ' and what a killed agent did not report' : '')],
+    ['budget', budget && `${money(Number(budget.max_list_cost.amount) / 100)} at list price`],
     ['metadata', metadata.length > 0 ? metadata.join(', ') : null],
     ['external id', session.external_id],
     ['events', String(session.last_seq)],

@@ -27,6 +27,7 @@ import { originRoutes } from './routes/origin.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { turnRoutes } from './routes/turns.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
+import { usageRoutes } from './routes/usage.ts'
 
 export interface About {
   version: string
@@ -136,6 +137,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     clientToolRoutes(server, routes)
     webhookRoutes(server, routes)
     queueRoutes(server, routes)
+    usageRoutes(server, routes)
   })
   return {
     fastify,

@@ -1,6 +1,7 @@
 import {
   type HookInput,
   type HookJSONOutput,
+  type ModelUsage,
   type Options,
   query,
   type SDKMessage,
@@ -9,6 +10,7 @@ import {
 import type { SessionRow, Store } from '../store/store.ts'
 import { idToUuid } from '@troupe/protocol/ids'
 import type { Verdict } from './approval-gate.ts'
+import { budgetLeft } from '../sessions/budget.ts'
 import type { Containment } from './containment.ts'
 import type { PidFiles } from './pid-files.ts'
 import { CLIENT_TOOLS } from './policy.ts'
@@ -18,6 +20,8 @@ import { transcriptStore } from './transcript-store.ts'
 
 /** Days until the agent would delete a transcript by itself: retention is ours, so practically never. */
 const CLEANUP_PERIOD_DAYS = 36_500
+/** The SDK takes no budget of nothing. */
+const MIN_BUDGET_USD = 0.000001
 
 export interface AgentSettings {
   store: Store
@@ -40,6 +44,8 @@ export interface AgentProcess {
   send(message: SDKUserMessage): void
   /** Asks it to end its turn. Never rejects: an agent that does not answer is killed by whoever waits. */
   interrupt(): Promise<void>
+  /** Its running totals by model, and whether asking costs a request to the plan it is signed in with. Null: no answer. */
+  usage(): Promise<{ models: Record<string, ModelUsage>; plan: boolean } | null>
   /** Ends the process group at once. */
   kill(): void
   /** Ends it in steps; resolves when it is gone. */
@@ -79,6 +85,7 @@ export function startAgent(
   let failure: Error | null = null
   const uuid = idToUuid(session.id)
   const { agent } = session
+  const left = budgetLeft(session)
   const options: Options = {
     cwd: session.cwd,
     env: { ...env, ...startEnv(start) },
@@ -91,6 +98,8 @@ export function startAgent(
     permissionMode: agent.permission_mode,
     ...(agent.permission_mode === 'bypassPermissions' && { allowDangerouslySkipPermissions: true }),
     ...(session.options.maxTurns !== null && { maxTurns: session.options.maxTurns }),
+    // Counted from the start of this process, so it is what is left.
+    ...(left !== null && { maxBudgetUsd: Math.max(left, MIN_BUDGET_USD) }),
     settingSources: [],
     settings: {
       cleanupPeriodDays: CLEANUP_PERIOD_DAYS,
@@ -151,6 +160,18 @@ export function startAgent(
     send: (message) => input.push(message),
     interrupt: async () => {
       await conversation.interrupt().catch(() => undefined)
+    },
+    usage: async () => {
+      try {
+        const said = await conversation.usage_EXPERIMENTAL_MAY_CHANGE_DO_NOT_RELY_ON_THIS_API_YET({
+          skipBehaviors: true,
+        })
+        return said.session?.model_usage
+          ? { models: said.session.model_usage, plan: said.rate_limits_available === true }
+          : null
+      } catch {
+        return null
+      }
     },
     kill,
     stop: async () => {

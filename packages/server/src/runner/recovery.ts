@@ -1,9 +1,10 @@
 import { changeSession, type Decision, type SessionState } from '../sessions/change-session.ts'
-import { activeSince, addUsage, endTurn, newEvent, type TurnOutcome } from '../sessions/end-turn.ts'
+import { accountOfCut } from '../sessions/cut-account.ts'
+import type { TurnPart } from '../sessions/approval-state.ts'
+import { activeSince, endTurn, newEvent, type TurnOutcome } from '../sessions/end-turn.ts'
 import type { SessionContext } from '../sessions/context.ts'
 import { mergeDecisions } from '../sessions/merge-decisions.ts'
 import type { EventRow, TurnRow } from '../store/store.ts'
-import { NO_USAGE } from '../store/store.ts'
 import { onlyReads } from './policy.ts'
 import { serverRestarted, takenUpAgain } from './session-errors.ts'
 
@@ -29,7 +30,7 @@ export async function recoverOrEnd(
   context: SessionContext,
   state: SessionState,
   turn: TurnRow,
-  spent: Pick<TurnOutcome, 'usage' | 'modelRequests' | 'activeUntil'>,
+  spent: TurnPart & Pick<TurnOutcome, 'activeUntil'>,
   at: number,
 ): Promise<Decision> {
   const policy = state.session.options.recovery ?? 'auto'
@@ -39,18 +40,20 @@ export async function recoverOrEnd(
   if (policy === 'fail' || tooOften || (policy === 'auto' && call !== null)) {
     const waits = state.openTurns.some((open) => open.id !== turn.id)
     const ended = endTurn(state, turn, { ...CUT, ...spent, error: serverRestarted(call, tooOften) }, at)
-    return mergeDecisions(ended, { session: { ...RELEASED, ...(waits && { queuedAt: at }) } })
+    // At its budget a session stands still, whatever waits.
+    const queued = waits && ended.session?.status !== 'idle' ? { queuedAt: at } : {}
+    return mergeDecisions(ended, { session: { ...RELEASED, ...queued } })
   }
   const pending = state.approvals.filter((row) => row.turnId === turn.id && row.status === 'pending')
   const active = activeSince(turn, spent.activeUntil ?? at)
-  const usage = turn.usage || spent.usage ? addUsage(turn.usage ?? NO_USAGE, spent.usage) : null
   return {
     session: {
       ...RELEASED,
       status: 'rescheduling',
       queuedAt: at,
       activeMs: state.session.activeMs + active,
-      usage: addUsage(state.session.usage, spent.usage),
+      ...(spent.sdkTotals && { sdkTotals: spent.sdkTotals }),
+      ...(spent.cachePrefix && { cachePrefix: spent.cachePrefix }),
     },
     turns: [
       {
@@ -61,11 +64,12 @@ export async function recoverOrEnd(
           recoveries: [...recent, at],
           runningSince: null,
           activeMs: turn.activeMs + active,
-          usage,
-          modelRequests: (turn.modelRequests ?? 0) + (spent.modelRequests ?? 0),
+          usage: spent.usage ?? turn.usage,
+          modelRequests: spent.modelRequests ?? turn.modelRequests,
         },
       },
     ],
+    ...(spent.ledger && { ledger: spent.ledger }),
     approvals: pending.map((row) => ({ id: row.id, patch: { status: 'cancelled', held: false } })),
     events: [
       ...pending.map((row) =>
@@ -84,7 +88,7 @@ export async function reconcileSession(context: SessionContext, sessionId: strin
     const { session, openTurns } = state
     const cut = openTurns.find((turn) => turn.status !== 'queued')
     if (!cut) {
-      if (openTurns.length > 0) return { session: { ...RELEASED, queuedAt: at } }
+      if (openTurns.length > 0 && session.status !== 'idle') return { session: { ...RELEASED, queuedAt: at } }
       // Work without a turn cannot be; say idle rather than run for ever.
       const idle = session.status === 'idle' || session.status === 'terminated' ? {} : { status: 'idle' as const }
       return { session: { ...RELEASED, ...idle } }
@@ -100,7 +104,8 @@ export async function reconcileSession(context: SessionContext, sessionId: strin
         turns: [waiting(cut, session.updatedAt)],
         events: [newEvent('session.queued', cut.id, at)],
       }
-    return recoverOrEnd(context, state, cut, { usage: null, modelRequests: null, activeUntil: session.updatedAt }, at)
+    const spent = await accountOfCut(context.store, state, cut, at)
+    return recoverOrEnd(context, state, cut, { ...spent, activeUntil: session.updatedAt }, at)
   })
 }
 

@@ -108,9 +108,6 @@ export class Translator {
   readonly #inFlight = new Set<string>()
   #writing: Writing | null = null
   #open: { eventId: string; kind: DeltaType } | null = null
-  /** Requests to the model that ended, for the turn's account. */
-  modelRequests = 0
-  requestUsage = { input: 0, output: 0, cacheRead: 0, cacheCreation: 0 }
 
   /** `evaluate`: what the policy says of a call. */
   constructor(evaluate: (name: string, input: unknown) => Evaluation) {
@@ -123,10 +120,8 @@ export class Translator {
     this.#inFlight.add(toolUseId)
   }
 
-  /** Begins a turn's account anew. */
+  /** Forgets what an earlier turn left unfinished. */
   beginTurn(): void {
-    this.modelRequests = 0
-    this.requestUsage = { input: 0, output: 0, cacheRead: 0, cacheCreation: 0 }
     this.#writing = null
     this.#inFlight.clear()
   }
@@ -293,15 +288,7 @@ export class Translator {
     if (!writing) return
     this.#writing = null
     this.#open = null
-    this.modelRequests++
-    const total = this.requestUsage
     const { input, output, cacheRead, cacheCreation } = writing.usage
-    this.requestUsage = {
-      input: total.input + input,
-      output: total.output + output,
-      cacheRead: total.cacheRead + cacheRead,
-      cacheCreation: total.cacheCreation + cacheCreation,
-    }
     add('span.model_request_end', {
       model_request_start_id: writing.spanId,
       is_error: isError,

@@ -105,3 +105,11 @@ export function processEnded(exit: AgentExit, failure: Error | null): SessionErr
 /** The server itself failed to run the turn. */
 export const couldNotRun = (message: string): SessionError =>
   exhausted('agent_unavailable', `The turn could not be run: ${message}`, { side_effect_possible: true })
+
+/** The turn took longer than the session allows. */
+export const turnTimedOut = (seconds: number): SessionError =>
+  exhausted(
+    'turn_timeout',
+    `The turn was ended after ${seconds} s, as limits.turn_timeout_seconds says. What the agent had already done stands; send a message to go on.`,
+    { side_effect_possible: true },
+  )

@@ -9,6 +9,7 @@ import type { Wakeups } from '../log/wakeups.ts'
 import { changeSession, type Decision, type SessionState } from '../sessions/change-session.ts'
 import type { SessionContext } from '../sessions/context.ts'
 import { awaitAnswer, type TurnPart } from '../sessions/approval-state.ts'
+import { endAndGoOn } from '../sessions/continue-turn.ts'
 import { endTurn, newEvent, type TurnOutcome } from '../sessions/end-turn.ts'
 import { applyDecision, mergeDecisions } from '../sessions/merge-decisions.ts'
 import { requeueSteers } from '../sessions/requeue-steers.ts'
@@ -22,8 +23,10 @@ import {
   type TurnRow,
 } from '../store/store.ts'
 import { type AgentProcess, type AgentSettings, type CallJudge, startAgent } from './agent-process.ts'
+import { type AgentAccount, NOTHING_USED } from './agent-account.ts'
 import { ApprovalGate } from './approval-gate.ts'
 import { watchInbox } from './inbox.ts'
+import { keepAccount } from './keep-account.ts'
 import { clientToolId } from './policy.ts'
 import { finishedText, recoverOrEnd } from './recovery.ts'
 import type { ModelBackoff } from './model-backoff.ts'
@@ -37,7 +40,9 @@ import {
   serverRestarted,
   storeFailed,
 } from './session-errors.ts'
-import { outcomeOfResult, partOfResult } from './turn-outcome.ts'
+import type { AccountOfTurn } from './turn-account.ts'
+import { TurnLimits } from './turn-limits.ts'
+import { outcomeOfResult } from './turn-outcome.ts'
 
 export interface RunContext {
   sessions: SessionContext
@@ -91,6 +96,10 @@ class SessionRun {
   readonly #ending: AbortSignal
   readonly #gate: ApprovalGate
   readonly #translator: Translator
+  #account: AgentAccount | null = null
+  #limits: TurnLimits | null = null
+  /** The session's options as the agent was started with them. */
+  #startedWith = ''
   #agent: AgentProcess | null = null
   #lastSeq: number
   /** Inputs that the turn's agent has taken. */
@@ -136,9 +145,10 @@ class SessionRun {
       const late = requeueSteers(state, now, this.#taken, at)
       const after = applyDecision(state, late)
       // The lease ends with the work, in one step: whoever sees the session idle may go on with it at once.
-      goesOn = after.openTurns.length > 1
+      const current = after.openTurns.find((open) => open.id === turn.id) ?? now
+      const end = endAndGoOn(after, endTurn(after, current, ended.outcome, at), at)
+      goesOn = end.session?.status !== 'idle'
       const released = goesOn ? {} : { session: { holder: null, leaseUntil: null } }
-      const end = endTurn(after, after.openTurns.find((open) => open.id === turn.id) ?? now, ended.outcome, at)
       return { ...[late, { events: cut }, end, released].reduce<Decision>(mergeDecisions, {}), messages }
     }
     await this.#insist(() => this.#change(decide))
@@ -155,13 +165,16 @@ class SessionRun {
   /** Ends the turn that could not be run, so that the session neither runs for ever nor tries it again and again. */
   async giveUp(error: unknown): Promise<void> {
     const message = error instanceof Error ? error.message : String(error)
+    const account = (await this.#account?.endTurn(null)) ?? NOTHING_USED
     await this.#insist(() =>
       this.#change((state, at) => {
         const [turn, ...waiting] = state.openTurns
         const released = { holder: null, leaseUntil: null, ...(waiting.length > 0 && { queuedAt: at }) }
         if (!turn) return { session: released }
-        const ended = endTurn(state, turn, this.#brokenOff(couldNotRun(message)), at)
-        return { ...ended, session: { ...ended.session, ...released } }
+        const ended = endTurn(state, turn, brokenOff(couldNotRun(message), account), at)
+        // At its budget a session stands still, whatever waits.
+        const still = ended.session?.status === 'idle' ? { queuedAt: null } : {}
+        return { ...ended, session: { ...ended.session, ...released, ...still } }
       }),
     )
   }
@@ -245,8 +258,13 @@ class SessionRun {
     await this.#gate.begin(session, turn)
     const opening = await this.#opening(session, turn, inputs)
     if (opening.finished !== null) return { type: 'ended', outcome: finished(opening.finished), last: null }
-    if (this.#agent && (!this.#agent.alive() || opening.anew)) await this.close()
+    // What it was started with is what it keeps to.
+    const other = opening.anew || this.#startedWith !== fixed(session)
+    if (this.#agent && (!this.#agent.alive() || other)) await this.close()
     const agent = (this.#agent ??= await this.#startAgent(session, opening))
+    const { store, clock } = this.#context.sessions
+    this.#account!.beginTurn(session, turn.id, await store.readTurnLedger(turn.id))
+    const limits = (this.#limits = new TurnLimits(agent, session, turn, () => clock.now()))
     const kill = (error: SessionError) => {
       fatal ??= error
       agent.kill()
@@ -287,20 +305,16 @@ class SessionRun {
         const { value: message, done } = await agent.messages.next()
         if (done) break
         alive()
+        this.#account!.see(message)
         if (message.type === 'result') {
-          const before = session.sdkTotals
-          const { modelRequests } = this.#translator
+          const account = await this.#account!.endTurn(message)
+          const interrupted = inbox.interrupted()
           ended =
-            message.terminal_reason === 'tool_deferred' && !inbox.interrupted()
-              ? { type: 'parked', part: partOfResult(message, before, modelRequests), last: message }
+            message.terminal_reason === 'tool_deferred' && !interrupted && !limits.reached
+              ? { type: 'parked', part: account, last: message }
               : {
                   type: 'ended',
-                  outcome: outcomeOfResult(message, {
-                    before,
-                    interrupted: inbox.interrupted(),
-                    modelError: modelFailure,
-                    modelRequests,
-                  }),
+                  outcome: outcomeOfResult(message, { account, interrupted, modelError: modelFailure }),
                   last: message,
                 }
           break
@@ -319,6 +333,7 @@ class SessionRun {
       this.#context.logger.error({ session: session.id, err: error }, 'a turn could not be recorded')
     } finally {
       clearTimeout(watchdog)
+      limits.end()
       this.#ending.removeEventListener('abort', onEnding)
       stop.abort()
       this.#gate.end()
@@ -330,15 +345,18 @@ class SessionRun {
       this.#forgetAgent()
       const exit = await agent.exited
       const error = fatal ?? modelFailure ?? processEnded(exit, agent.failure())
-      const outcome = this.#brokenOff(inbox.interrupted() && !fatal ? null : error)
+      const account = ended ? accountIn(ended) : await this.#account!.endTurn(null)
+      const stopped = (inbox.interrupted() || limits.reached) && !fatal
+      const outcome = limits.overrule(brokenOff(stopped ? null : error, account), inbox.interrupted())
       return { type: cut && !inbox.interrupted() ? 'cut' : 'ended', outcome, last: null }
     }
-    if (ended.type === 'parked' || ended.outcome.status === 'cancelled' || inbox.interrupted()) {
+    if (ended.type === 'parked' || ended.outcome.status === 'cancelled' || inbox.interrupted() || limits.reached) {
       // A parked call ends its process. After an interrupt the SDK ends the conversation, and an interrupt or a kill may
       // still be on its way when the result is there: the next turn gets a process that nobody is stopping.
       this.#forgetAgent()
       await agent.stop()
     }
+    if (ended.type === 'ended') ended.outcome = limits.overrule(ended.outcome, inbox.interrupted())
     return ended
   }
 
@@ -374,32 +392,16 @@ class SessionRun {
     this.#sent.clear()
   }
 
-  /** How a turn ended whose agent gave no result: stopped on purpose when there is no error. */
-  #brokenOff(error: SessionError | null): TurnOutcome {
-    const { input, output, cacheRead, cacheCreation } = this.#translator.requestUsage
-    return {
-      status: error ? 'failed' : 'cancelled',
-      stopReason: { type: error ? 'retries_exhausted' : 'interrupted' },
-      error,
-      text: null,
-      structured: null,
-      usage: {
-        inputTokens: input,
-        outputTokens: output,
-        cacheReadTokens: cacheRead,
-        cacheCreationTokens: cacheCreation,
-        costUsd: 0,
-      },
-      modelRequests: this.#translator.modelRequests,
-    }
-  }
-
   async #startAgent(session: SessionRow, { redrive, recover }: Opening): Promise<AgentProcess> {
     const { agent, prepareEnv, sessions, clientTools } = this.#context
     const resume = await sessions.store.hasTranscript(session.id)
     const tools = customToolsOf(session.agent).length > 0 ? await clientTools(session.id) : null
     const judge: CallJudge = (...call) => this.#gate.judge(...call)
-    return startAgent(agent, session, prepareEnv(session), judge, { resume, redrive, recover, clientTools: tools })
+    const start = { resume, redrive, recover, clientTools: tools }
+    const started = startAgent(agent, session, prepareEnv(session), judge, start)
+    this.#startedWith = fixed(session)
+    this.#account = keepAccount(sessions, this.#context.logger, started, session, () => this.#limits)
+    return started
   }
 
   /** The agent has taken an input that was sent to it while it worked. */
@@ -523,7 +525,7 @@ const finished = (text: string): TurnOutcome => ({
   text,
   structured: null,
   usage: null,
-  modelRequests: 0,
+  modelRequests: null,
 })
 
 /** Inputs as one message of the user. Its uuid is that of the first: the transcript keeps it, and the agent says when it took it. */
@@ -544,3 +546,31 @@ function startedCommand(message: SDKMessage): string | null {
   if (type !== 'command_lifecycle') return null
   return state === 'started' && command_uuid !== undefined ? command_uuid : ''
 }
+
+/** How a turn ended whose agent gave no result: stopped on purpose when there is no error. */
+function brokenOff(error: SessionError | null, account: AccountOfTurn): TurnOutcome {
+  return {
+    status: error ? 'failed' : 'cancelled',
+    stopReason: { type: error ? 'retries_exhausted' : 'interrupted' },
+    error,
+    text: null,
+    structured: null,
+    ...accountOnly(account),
+  }
+}
+
+function accountOnly({ usage, modelRequests, ledger, sdkTotals, cache, cachePrefix }: AccountOfTurn): AccountOfTurn {
+  return {
+    usage,
+    modelRequests,
+    ...(ledger && { ledger }),
+    ...(sdkTotals && { sdkTotals }),
+    ...(cachePrefix && { cachePrefix }),
+    cache: cache ?? null,
+  }
+}
+
+const accountIn = (ended: Ended): AccountOfTurn => (ended.type === 'parked' ? ended.part : ended.outcome)
+
+/** What an agent process cannot change any more once it runs. */
+const fixed = ({ agent, options, cwd }: SessionRow): string => JSON.stringify([agent, options, cwd])

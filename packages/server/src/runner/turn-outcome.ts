@@ -1,56 +1,19 @@
 import type { SDKResultMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { SessionError } from '@troupe/protocol/event'
 import type { StopReason } from '@troupe/protocol/session'
-import type { TurnPart } from '../sessions/approval-state.ts'
 import type { TurnOutcome } from '../sessions/end-turn.ts'
-import { NO_USAGE, type UsageTotals } from '../store/store.ts'
-
-/** The SDK's running totals, main agent and subagents together: `usage` would leave the subagents out. */
-export function sdkTotals(result: SDKResultMessage): UsageTotals {
-  const models = Object.values(result.modelUsage ?? {})
-  const sum = (of: (usage: (typeof models)[number]) => number) => models.reduce((total, usage) => total + of(usage), 0)
-  return {
-    inputTokens: sum((usage) => usage.inputTokens),
-    outputTokens: sum((usage) => usage.outputTokens),
-    cacheReadTokens: sum((usage) => usage.cacheReadInputTokens),
-    cacheCreationTokens: sum((usage) => usage.cacheCreationInputTokens),
-    costUsd: result.total_cost_usd ?? 0,
-  }
-}
-
-/** What was used between two running totals. A total that fell began anew: all of it is new. */
-export function usageSince(before: UsageTotals, now: UsageTotals): UsageTotals {
-  const restarted = now.costUsd < before.costUsd || now.inputTokens < before.inputTokens
-  const base = restarted ? NO_USAGE : before
-  const delta = (field: keyof UsageTotals) => Math.max(0, now[field] - base[field])
-  return {
-    inputTokens: delta('inputTokens'),
-    outputTokens: delta('outputTokens'),
-    cacheReadTokens: delta('cacheReadTokens'),
-    cacheCreationTokens: delta('cacheCreationTokens'),
-    costUsd: delta('costUsd'),
-  }
-}
-
-/** What a turn used until a call of it was parked. */
-export function partOfResult(result: SDKResultMessage, before: UsageTotals, modelRequests: number): TurnPart {
-  const totals = sdkTotals(result)
-  return { usage: usageSince(before, totals), sdkTotals: totals, modelRequests }
-}
+import type { AccountOfTurn } from './turn-account.ts'
 
 /** How a turn ended by the SDK's word. `terminal_reason` is read before `subtype`, which calls an aborted turn a success. */
 export function outcomeOfResult(
   result: SDKResultMessage,
-  context: { before: UsageTotals; interrupted: boolean; modelError: SessionError | null; modelRequests: number },
+  context: { account: AccountOfTurn; interrupted: boolean; modelError: SessionError | null },
 ): TurnOutcome {
-  const totals = sdkTotals(result)
   const text = result.subtype === 'success' && !result.is_error && !context.modelError ? result.result : null
   const base = {
     text,
     structured: result.subtype === 'success' ? (result.structured_output ?? null) : null,
-    usage: usageSince(context.before, totals),
-    sdkTotals: totals,
-    modelRequests: Math.max(context.modelRequests, result.num_turns),
+    ...context.account,
     originResult: originResult(result),
   }
   const end = (status: TurnOutcome['status'], type: string, error: SessionError | null = null): TurnOutcome => {

@@ -1,17 +1,12 @@
 import type { ApprovalRow } from '../store/approvals.ts'
-import { NO_USAGE, type TurnRow, type UsageTotals } from '../store/store.ts'
+import type { TurnRow } from '../store/store.ts'
 import type { Decision, SessionState } from './change-session.ts'
-import { activeSince, addUsage, newEvent } from './end-turn.ts'
-import { usageToWire } from './session-status.ts'
+import { budgetToWire } from './budget.ts'
+import { activeSince, newEvent, type TurnOutcome } from './end-turn.ts'
+import { addUsage, usageToWire } from './usage-totals.ts'
 
-/** What a turn used since it was last taken up. */
-export interface TurnPart {
-  usage: UsageTotals | null
-  sdkTotals: UsageTotals | null
-  modelRequests: number
-}
-
-const NOTHING: TurnPart = { usage: null, sdkTotals: null, modelRequests: 0 }
+/** The account of a turn so far, as it stands when its agent goes. */
+export type TurnPart = Pick<TurnOutcome, 'usage' | 'modelRequests' | 'ledger' | 'sdkTotals' | 'cachePrefix'>
 
 const pendingOf = (state: SessionState, turn: TurnRow): ApprovalRow[] =>
   state.approvals.filter((row) => row.turnId === turn.id && row.threadId === null && row.status === 'pending')
@@ -23,32 +18,45 @@ const pendingOf = (state: SessionState, turn: TurnRow): ApprovalRow[] =>
 export function awaitAnswer(state: SessionState, turn: TurnRow, at: number, part: TurnPart | null): Decision {
   const { session } = state
   const pending = pendingOf(state, turn)
-  const { usage, sdkTotals, modelRequests } = part ?? NOTHING
   const active = activeSince(turn, at)
-  const total = addUsage(session.usage, usage)
   const activeMs = session.activeMs + active
+  // Counted to the session when the turn ends; until then it stands with the turn and in the ledger.
+  const usage = part?.usage ?? turn.usage
   const patch = {
-    usage: turn.usage || usage ? addUsage(turn.usage ?? NO_USAGE, usage) : null,
-    modelRequests: (turn.modelRequests ?? 0) + modelRequests,
+    usage,
+    modelRequests: part?.modelRequests ?? turn.modelRequests,
     activeMs: turn.activeMs + active,
     runningSince: null,
     status: 'waiting' as const,
   }
   const released = part
-    ? { holder: null, leaseUntil: null, usage: total, activeMs, ...(sdkTotals && { sdkTotals }) }
+    ? {
+        holder: null,
+        leaseUntil: null,
+        activeMs,
+        ...(part.sdkTotals && { sdkTotals: part.sdkTotals }),
+        ...(part.cachePrefix && { cachePrefix: part.cachePrefix }),
+      }
     : { activeMs }
+  const ledger = part?.ledger ? { ledger: part.ledger } : {}
   if (pending.length === 0)
     return {
+      ...ledger,
       session: { ...released, status: 'running', lastTurnStatus: 'waiting', queuedAt: session.queuedAt ?? at },
       turns: [{ id: turn.id, patch: { ...patch, resume: 'approval' } }],
       events: session.status === 'idle' ? [newEvent('session.status_running', turn.id, at)] : [],
     }
   const stopReason = { type: 'requires_action', event_ids: pending.map((row) => row.id) }
+  const total = addUsage(session.usage, usage)
   return {
+    ...ledger,
     session: { ...released, status: 'idle', stopReason, lastTurnStatus: 'waiting', queuedAt: null },
     turns: [{ id: turn.id, patch: { ...patch, resume: part ? 'approval' : null } }],
     events: [
-      newEvent('session.usage', turn.id, at, { usage: usageToWire(total, activeMs), budget: null }),
+      newEvent('session.usage', turn.id, at, {
+        usage: usageToWire(total, activeMs),
+        budget: budgetToWire({ ...session, usage: total }),
+      }),
       newEvent('session.status_idle', turn.id, at, { stop_reason: stopReason, stop_details: null }),
     ],
   }

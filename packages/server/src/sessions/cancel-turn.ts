@@ -1,6 +1,6 @@
 import { ApiError } from '@troupe/protocol/error'
 import type { TurnRow } from '../store/store.ts'
-import { changeSession, type Decision, requireSession } from './change-session.ts'
+import { changeSession, type Decision, requireSession, type SessionState } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import { endTurn, NEVER_STARTED } from './end-turn.ts'
 import { interruptDecision, isInRun, newInterrupt } from './interrupt.ts'
@@ -43,9 +43,7 @@ export async function cancelSession(context: SessionContext, sessionId: string):
   const { before } = await changeSession(context, sessionId, (state, at) => {
     if (state.openTurns.length === 0) return null
     // Those that wait end first, so that the session is idle when the running one ends.
-    let decision: Decision = {}
-    for (const turn of state.openTurns.filter((open) => open.status === 'queued'))
-      decision = mergeDecisions(decision, endTurn(applyDecision(state, decision), turn, NEVER_STARTED, at))
+    const decision = cancelWaiting(state, at)
     const rest = applyDecision(state, decision)
     const [current] = rest.openTurns
     if (!current) return decision
@@ -59,6 +57,14 @@ export async function cancelSession(context: SessionContext, sessionId: string):
   if (before.openTurns.length === 0)
     throw new ApiError('session_not_running', `Session ${sessionId} has nothing to cancel.`)
   if (running) await turnEnded(context, sessionId, running.id, CANCEL_PATIENCE_MS)
+}
+
+/** Ends the turns that wait for their turn. */
+export function cancelWaiting(state: SessionState, at: number): Decision {
+  let decision: Decision = {}
+  for (const turn of state.openTurns.filter((open) => open.status === 'queued'))
+    decision = mergeDecisions(decision, endTurn(applyDecision(state, decision), turn, NEVER_STARTED, at))
+  return decision
 }
 
 async function turnEnded(

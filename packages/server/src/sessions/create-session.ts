@@ -13,6 +13,7 @@ import {
   type SessionRow,
 } from '../store/store.ts'
 import { assertCanRun, assertEnv, assertWorkdir, makeWorkdir, promptText, sessionPaths } from './admission.ts'
+import { budgetCents } from './budget.ts'
 import { requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import { newEvent } from './end-turn.ts'
@@ -30,6 +31,8 @@ export interface NewSession {
   cwd: string | null
   env: Record<string, string>
   maxTurns: number | null
+  turnTimeoutSeconds?: number | null
+  budgetCents?: number | null
   inputs: Input[]
   title: string | null
   metadata: Record<string, string>
@@ -65,6 +68,8 @@ export async function createFromRequest(context: SessionContext, body: CreateSes
         cwd: body.cwd ?? null,
         env: body.env ?? {},
         maxTurns: body.limits?.max_turns ?? null,
+        turnTimeoutSeconds: body.limits?.turn_timeout_seconds ?? null,
+        budgetCents: body.budget ? budgetCents(body.budget) : null,
         inputs: messages.length === 0 ? [] : messages.map((event) => newInput(event.content, event.client_id ?? null)),
         title: body.title ?? null,
         metadata: body.metadata ?? {},
@@ -118,6 +123,8 @@ export async function createSession(
   const options: SessionOptions = {
     env: request.env,
     maxTurns: request.maxTurns,
+    turnTimeoutSeconds: request.turnTimeoutSeconds ?? null,
+    budgetCents: request.budgetCents ?? null,
     ownWorkdir: named === null,
     source: request.source,
     approvals: request.approvals,
@@ -185,7 +192,8 @@ function emptySession(id: string, request: NewSession, cwd: string, options: Ses
     result: null,
     originResult: null,
     usage: NO_USAGE,
-    sdkTotals: NO_USAGE,
+    sdkTotals: {},
+    cachePrefix: null,
     activeMs: 0,
     startedAt: null,
     endedAt: null,
@@ -202,10 +210,8 @@ const unsupported = (what: string) =>
 function refuseLater(body: CreateSession): void {
   if (body.resources?.length) throw unsupported('resources')
   if (body.vault_ids?.length) throw unsupported('vault_ids')
-  for (const field of ['budget', 'output_schema', 'retention'] as const)
+  for (const field of ['output_schema', 'retention'] as const)
     if (body[field] !== undefined && body[field] !== null) throw unsupported(field)
-  if (body.limits?.turn_timeout_seconds !== undefined && body.limits.turn_timeout_seconds !== null)
-    throw unsupported('limits.turn_timeout_seconds')
   if (body.environment_id !== undefined && body.environment_id !== 'env_default')
     throw new ApiError(
       'environment_not_found',

@@ -10,11 +10,16 @@ import { changedPlace } from './queue-place.ts'
 import type { SessionContext } from './context.ts'
 import type { Idempotency } from './create-session.ts'
 import { endTurn, NEVER_STARTED, newEvent } from './end-turn.ts'
+import { budgetToWire } from './budget.ts'
+import { goOn, mayGoOn } from './continue-turn.ts'
+import { changedLimits } from './edit-limits.ts'
+import { limitsToWire } from './session-status.ts'
 import { applyDecision, mergeDecisions } from './merge-decisions.ts'
 import { TRANSITIONS } from './transitions.ts'
 
 /**
- * Changes title, metadata and the place in the queue. A change that changes nothing appends nothing. Throws
+ * Changes title, metadata, budget, limits and the place in the queue. A change that changes nothing appends nothing; a
+ * budget that is raised lets a session go on that had reached it. Throws
  * `session_running` when the place is changed of a session that has one no more.
  */
 export async function updateSession(
@@ -22,23 +27,34 @@ export async function updateSession(
   sessionId: string,
   body: z.infer<typeof UpdateSession>,
 ): Promise<SessionRow> {
-  for (const field of ['agent', 'budget', 'vault_ids'] as const)
+  for (const field of ['agent', 'vault_ids'] as const)
     if (body[field] !== undefined)
       throw new ApiError(
         'unsupported_feature',
-        `Updating ${field} is not supported yet; title, metadata, priority and concurrency_key are.`,
+        `Updating ${field} is not supported yet; title, metadata, budget, limits, priority and concurrency_key are.`,
       )
-  await changeSession(context, sessionId, ({ session }, at) => {
+  await changeSession(context, sessionId, (state, at) => {
+    const { session } = state
     const patch: SessionPatch = {}
     if (body.title !== undefined && body.title !== session.title) patch.title = body.title
     const metadata = mergeMetadata(session.metadata, body.metadata)
     if (JSON.stringify(metadata) !== JSON.stringify(session.metadata)) patch.metadata = metadata
     const place = changedPlace(session, body)
-    if (Object.keys(patch).length === 0 && !place) return null
-    return {
-      session: { ...patch, ...place?.session },
-      events: [newEvent('session.updated', null, at, { ...patch, ...place?.shown })],
+    const options = changedLimits(session, body)
+    const seconds = body.limits?.max_queue_seconds
+    const maxQueueMs = seconds == null ? null : seconds * 1000
+    const patience = seconds === undefined || maxQueueMs === session.maxQueueMs ? null : { maxQueueMs }
+    if (Object.keys(patch).length === 0 && !place && !options && !patience) return null
+    const changed = { ...patch, ...place?.session, ...patience, ...(options && { options }) }
+    const updated = { ...session, ...changed }
+    const told = {
+      ...patch,
+      ...place?.shown,
+      ...((options || patience) && { budget: budgetToWire(updated), limits: limitsToWire(updated) }),
     }
+    const change: Decision = { session: changed, events: [newEvent('session.updated', null, at, told)] }
+    const after = applyDecision(state, change)
+    return options && mayGoOn(after) ? mergeDecisions(change, goOn(after, at)) : change
   })
   return requireSession(context, sessionId)
 }

@@ -1,10 +1,21 @@
 import { newId } from '@troupe/protocol/ids'
 import type { SessionError } from '@troupe/protocol/event'
 import type { StopReason } from '@troupe/protocol/session'
-import { type NewEvent, NO_USAGE, type SessionPatch, type TurnRow, type UsageTotals } from '../store/store.ts'
+import type { PromptCache } from '@troupe/protocol/turn'
+import type { LedgerEntry } from '../store/ledger.ts'
+import {
+  type CachePrefix,
+  type NewEvent,
+  NO_USAGE,
+  type SdkTotals,
+  type SessionPatch,
+  type TurnRow,
+  type UsageTotals,
+} from '../store/store.ts'
 import type { Decision, SessionState } from './change-session.ts'
-import { usageToWire } from './session-status.ts'
+import { budgetToWire, isSpent } from './budget.ts'
 import { TRANSITIONS } from './transitions.ts'
+import { addUsage, usageToWire } from './usage-totals.ts'
 
 /** How a turn ended. */
 export interface TurnOutcome {
@@ -13,13 +24,18 @@ export interface TurnOutcome {
   error: SessionError | null
   text: string | null
   structured: unknown
-  /** What the turn cost; null when it never reached the agent. */
+  /** What the turn used, the sum of `ledger`; null when it never reached the agent. */
   usage: UsageTotals | null
   modelRequests: number | null
   /** Until when it was worked on, in ms, where that was earlier than its end: a dead server does no work. */
   activeUntil?: number
   /** The SDK's running totals after the turn, where it reported them. */
-  sdkTotals?: UsageTotals
+  sdkTotals?: { models: SdkTotals }
+  /** The turn's entries in the accounts, as they stand now. */
+  ledger?: LedgerEntry[]
+  /** How its first request met the prompt cache; and what the next turn's will find. */
+  cache?: PromptCache | null
+  cachePrefix?: CachePrefix
   /** The SDK's result as the origin API shows it, where there was one. */
   originResult?: Record<string, unknown>
 }
@@ -32,17 +48,6 @@ export function newEvent(
   body: Record<string, unknown> = {},
 ): NewEvent {
   return { id: newId('sevt'), type, turnId, threadId: null, processedAt: at, body }
-}
-
-export function addUsage(a: UsageTotals, b: UsageTotals | null): UsageTotals {
-  if (!b) return a
-  return {
-    inputTokens: a.inputTokens + b.inputTokens,
-    outputTokens: a.outputTokens + b.outputTokens,
-    cacheReadTokens: a.cacheReadTokens + b.cacheReadTokens,
-    cacheCreationTokens: a.cacheCreationTokens + b.cacheCreationTokens,
-    costUsd: a.costUsd + b.costUsd,
-  }
 }
 
 /** Milliseconds that a turn has been worked on since it was last taken up. */
@@ -70,15 +75,23 @@ function closeApprovals(
  */
 export function endTurn(state: SessionState, turn: TurnRow, outcome: TurnOutcome, at: number): Decision {
   const { session, openTurns } = state
-  const isLast = openTurns.every((open) => open.id === turn.id)
-  const usage = addUsage(session.usage, outcome.usage)
+  // The whole turn's; what it used before a wait for an answer stands with it.
+  const turnUsage = outcome.usage ?? turn.usage ?? (outcome.status === 'cancelled' ? NO_USAGE : null)
+  const modelRequests = outcome.modelRequests ?? turn.modelRequests ?? (outcome.status === 'cancelled' ? 0 : null)
+  const usage = addUsage(session.usage, turnUsage)
+  // At the cap nothing more is begun: turns that wait go on waiting, in an idle session, until it is raised.
+  const rest = openTurns.filter((open) => open.id !== turn.id)
+  const stopsHere =
+    rest.length > 0 &&
+    rest.every((open) => open.status === 'queued') &&
+    outcome.stopReason.type !== 'requires_action' &&
+    isSpent({ ...session, usage })
+  const isLast = rest.length === 0 || stopsHere
+  const stopReason = stopsHere ? { type: 'budget_reached' } : outcome.stopReason
   // What came before a wait for an answer is already in both sums.
   const lately = activeSince(turn, outcome.activeUntil ?? at)
   const turnMs = turn.activeMs + lately
   const activeMs = session.activeMs + lately
-  const turnUsage = turn.usage === null ? outcome.usage : addUsage(turn.usage, outcome.usage)
-  const modelRequests =
-    turn.modelRequests === null ? outcome.modelRequests : turn.modelRequests + (outcome.modelRequests ?? 0)
   const closed = closeApprovals(state, turn, at)
   const events: NewEvent[] = [...closed.events]
   if (outcome.error) events.push(newEvent('session.error', turn.id, at, { error: outcome.error }))
@@ -88,6 +101,7 @@ export function endTurn(state: SessionState, turn: TurnRow, outcome: TurnOutcome
       error: outcome.error,
       output: { text: outcome.text, structured: outcome.structured ?? null },
       usage: turnUsage && usageToWire(turnUsage, turnMs),
+      cache: outcome.cache ?? null,
       model_requests: modelRequests,
     }),
   )
@@ -96,10 +110,11 @@ export function endTurn(state: SessionState, turn: TurnRow, outcome: TurnOutcome
     activeMs,
     lastTurnStatus: outcome.status,
     lastError: outcome.error,
-    stopReason: outcome.stopReason,
+    stopReason,
     endedAt: at,
     ...(session.currentTurnId === turn.id && { currentTurnId: null }),
     ...(outcome.sdkTotals && { sdkTotals: outcome.sdkTotals }),
+    ...(outcome.cachePrefix && { cachePrefix: outcome.cachePrefix }),
     ...(outcome.originResult && { originResult: outcome.originResult }),
     // A turn that was stopped leaves the result of the one before it.
     ...(outcome.status !== 'cancelled' && {
@@ -115,8 +130,11 @@ export function endTurn(state: SessionState, turn: TurnRow, outcome: TurnOutcome
     patch.status = TRANSITIONS[session.status].end_work ?? session.status
     patch.queuedAt = null
     events.push(
-      newEvent('session.usage', turn.id, at, { usage: usageToWire(usage, activeMs), budget: null }),
-      newEvent('session.status_idle', turn.id, at, { stop_reason: outcome.stopReason, stop_details: null }),
+      newEvent('session.usage', turn.id, at, {
+        usage: usageToWire(usage, activeMs),
+        budget: budgetToWire({ ...session, usage }),
+      }),
+      newEvent('session.status_idle', turn.id, at, { stop_reason: stopReason, stop_details: null }),
     )
   }
   if (!isLast && session.status === 'idle') {
@@ -125,7 +143,7 @@ export function endTurn(state: SessionState, turn: TurnRow, outcome: TurnOutcome
     patch.queuedAt = at
     events.push(newEvent('session.status_running', turn.id, at), newEvent('session.queued', turn.id, at))
   }
-  const { status, stopReason, error } = outcome
+  const { status, error } = outcome
   return {
     session: patch,
     ...(closed.approvals.length > 0 && { approvals: closed.approvals }),
@@ -134,11 +152,12 @@ export function endTurn(state: SessionState, turn: TurnRow, outcome: TurnOutcome
         id: turn.id,
         patch: {
           status,
-          stopReason,
+          stopReason: outcome.stopReason,
           error,
           usage: turnUsage,
           modelRequests,
           endedAt: at,
+          cache: outcome.cache ?? null,
           activeMs: turnMs,
           runningSince: null,
           resume: null,
@@ -147,16 +166,17 @@ export function endTurn(state: SessionState, turn: TurnRow, outcome: TurnOutcome
       },
     ],
     events,
+    ...(outcome.ledger && { ledger: outcome.ledger }),
   }
 }
 
-/** The outcome of a turn that was stopped before the agent took it. */
+/** The outcome of a turn that was stopped before the agent took it, or while it waited for an answer. */
 export const NEVER_STARTED: TurnOutcome = {
   status: 'cancelled',
   stopReason: { type: 'interrupted' },
   error: null,
   text: null,
   structured: null,
-  usage: NO_USAGE,
-  modelRequests: 0,
+  usage: null,
+  modelRequests: null,
 }

@@ -2,7 +2,9 @@ import type { Decision, SessionState } from './change-session.ts'
 
 /** Two decisions of one transaction, in their order; of two values for a field the second counts. */
 export function mergeDecisions(first: Decision, second: Decision): Decision {
-  const both = <K extends 'newTurns' | 'turns' | 'events' | 'newApprovals' | 'approvals' | 'grants'>(key: K) => {
+  const both = <K extends 'newTurns' | 'turns' | 'events' | 'newApprovals' | 'approvals' | 'grants' | 'ledger'>(
+    key: K,
+  ) => {
     const items = [...(first[key] ?? []), ...(second[key] ?? [])]
     return items.length > 0 ? { [key]: items } : {}
   }
@@ -14,6 +16,7 @@ export function mergeDecisions(first: Decision, second: Decision): Decision {
     ...both('newApprovals'),
     ...both('approvals'),
     ...both('grants'),
+    ...both('ledger'),
     ...((second.queueLimit ?? first.queueLimit) !== undefined && {
       queueLimit: second.queueLimit ?? first.queueLimit!,
     }),

@@ -4,6 +4,7 @@ import { newId } from '@troupe/protocol/ids'
 import type { Delivery } from '@troupe/protocol/input'
 import type { SessionStatus } from '@troupe/protocol/session'
 import type { NewEvent, SessionPatch, SessionRow, TurnRow } from '../store/store.ts'
+import { assertWithinBudget } from './budget.ts'
 import type { SessionState } from './change-session.ts'
 import type { SessionSettings } from './context.ts'
 import { newEvent } from './end-turn.ts'
@@ -51,7 +52,8 @@ export function assertTakesInput({ id, status }: Pick<SessionRow, 'id' | 'status
  * Puts inputs that came together as one turn at the end of the session's queue, and gives an idle session work:
  * `user.message`…, `session.status_running` where the status changes, `session.queued`. `first` puts it before the
  * others that wait. Behind a turn that waits for an answer it waits too, and the session stays idle.
- * Throws `session_terminated` and `queue_full`; committing it throws `QueueFull` when too many sessions wait already.
+ * Throws `session_terminated`, `budget_reached` and `queue_full`; committing it throws `QueueFull` when too many sessions
+ * wait already.
  */
 export function queueTurn(
   { session, openTurns }: SessionState,
@@ -61,6 +63,7 @@ export function queueTurn(
   first = false,
 ): { session: SessionPatch; newTurns: TurnRow[]; events: NewEvent[]; queueLimit?: number } {
   const status = assertTakesInput(session)
+  assertWithinBudget(session)
   const waiting = openTurns.filter((turn) => turn.status === 'queued').length
   if (waiting >= maxQueuedTurns)
     throw new ApiError(
@@ -80,6 +83,7 @@ export function queueTurn(
     stopReason: null,
     error: null,
     usage: null,
+    cache: null,
     modelRequests: null,
     createdAt: at,
     startedAt: null,

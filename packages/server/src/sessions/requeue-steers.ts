@@ -19,6 +19,7 @@ export function requeueSteers(state: SessionState, turn: TurnRow, taken: Readonl
     status: 'queued',
     inputEventIds: late,
     usage: null,
+    cache: null,
     modelRequests: null,
     createdAt: at,
     startedAt: null,

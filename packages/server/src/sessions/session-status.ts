@@ -1,26 +1,14 @@
 import type { Approval, ApprovalPolicy, RequiredAction } from '@troupe/protocol/approval'
 import { idToUuid } from '@troupe/protocol/ids'
 import type { Session } from '@troupe/protocol/session'
-import type { Turn, Usage } from '@troupe/protocol/turn'
+import type { Turn } from '@troupe/protocol/turn'
 import { iso, isoOr } from '../log/wire.ts'
 import type { ApprovalRow } from '../store/approvals.ts'
-import type { ApprovalSettings, SessionRow, Store, TurnRow, UsageTotals } from '../store/store.ts'
+import type { ApprovalSettings, SessionRow, Store, TurnRow } from '../store/store.ts'
 import { type Admission, queueToWire } from './queue-status.ts'
 
-/** Usage as the wire writes it. Whole cents are rounded up, so that a cost is never shown as nothing. */
-export function usageToWire(usage: UsageTotals, activeMs: number): Usage {
-  return {
-    input_tokens: usage.inputTokens,
-    output_tokens: usage.outputTokens,
-    cache_read_input_tokens: usage.cacheReadTokens,
-    cache_creation_input_tokens: usage.cacheCreationTokens,
-    cache_creation: { ephemeral_1h_input_tokens: 0, ephemeral_5m_input_tokens: usage.cacheCreationTokens },
-    // Ten decimals are enough for a token's price and hide the noise of binary fractions (0.07 * 100 > 7).
-    list_cost: { amount: String(Math.ceil(Number((usage.costUsd * 100).toFixed(8)))), currency: 'USD' },
-    cost_usd: Number(usage.costUsd.toFixed(10)),
-    active_seconds: Math.max(0, activeMs) / 1000,
-  }
-}
+import { budgetToWire } from './budget.ts'
+import { addUsage, sumOfEntries, usageToWire } from './usage-totals.ts'
 
 /** Characters of the first prompt that a list can show where there is no title. */
 const PROMPT_CHARS = 200
@@ -36,6 +24,10 @@ export async function sessionToWire(
   const active =
     session.activeMs +
     (session.currentTurnId && session.startedAt && session.status !== 'idle' ? Math.max(0, now - session.startedAt) : 0)
+  // What the running turn has used so far is in the ledger only, until it ends.
+  const usage = session.currentTurnId
+    ? addUsage(session.usage, sumOfEntries(await store.readTurnLedger(session.currentTurnId)))
+    : session.usage
   return {
     type: 'session',
     id: session.id,
@@ -59,18 +51,15 @@ export async function sessionToWire(
     queue,
     priority: session.priority,
     concurrency_key: session.concurrencyKey,
-    limits: {
-      max_turns: session.options.maxTurns,
-      max_queue_seconds: session.maxQueueMs === null ? null : session.maxQueueMs / 1000,
-    },
     current_turn_id: session.currentTurnId,
     last_seq: session.lastSeq,
-    usage: usageToWire(session.usage, active),
+    usage: usageToWire(usage, active),
     stats: {
       active_seconds: active / 1000,
       duration_seconds: ((session.archivedAt ?? now) - session.createdAt) / 1000,
     },
-    budget: null,
+    budget: budgetToWire({ ...session, usage }),
+    limits: limitsToWire(session),
     resources: [],
     vault_ids: [],
     outcome_evaluations: [],
@@ -143,9 +132,16 @@ export function turnToWire(turn: TurnRow): Turn {
     stop_reason: turn.stopReason,
     error: turn.error,
     usage: turn.usage && usageToWire(turn.usage, turn.activeMs),
+    cache: turn.cache,
     model_requests: turn.modelRequests,
     created_at: iso(turn.createdAt),
     started_at: isoOr(turn.startedAt),
     ended_at: isoOr(turn.endedAt),
   }
 }
+
+export const limitsToWire = ({ options, maxQueueMs }: SessionRow) => ({
+  max_turns: options.maxTurns,
+  max_queue_seconds: maxQueueMs === null ? null : maxQueueMs / 1000,
+  turn_timeout_seconds: options.turnTimeoutSeconds ?? null,
+})

@@ -245,4 +245,32 @@ export const MIGRATIONS: readonly string[] = [
   create index webhook_deliveries_due on webhook_deliveries (endpoint_id, next_at) where status = 'pending';
   `,
   QUEUE_MIGRATION,
+  // The ledger: what each turn used, by model and day. It outlives its sessions.
+  `
+  create table ledger (
+    turn_id text not null,
+    model text not null,
+    day text not null,
+    session_id text not null,
+    agent_id text not null,
+    principal text not null,
+    metadata text,
+    at integer not null,
+    input_tokens integer not null,
+    output_tokens integer not null,
+    cache_read_tokens integer not null,
+    cache_creation_tokens integer not null,
+    cache_creation_1h_tokens integer not null,
+    cost_nano integer not null,
+    guessed_nano integer not null,
+    model_requests integer not null,
+    unreported_requests integer not null,
+    primary key (turn_id, model, day)
+  ) without rowid;
+  create index ledger_day on ledger (day, at);
+  create index ledger_session on ledger (session_id, day);
+
+  alter table sessions add column cache_prefix text;
+  alter table turns add column cache text;
+  `,
 ]

@@ -1,10 +1,21 @@
 import type { EventsTable, SessionsTable, TurnsTable } from './schema.ts'
-import type { EventRow, SessionPatch, SessionRow, TurnPatch, TurnRow } from './store.ts'
+import {
+  type EventRow,
+  NO_USAGE,
+  type SessionPatch,
+  type SessionRow,
+  type TurnPatch,
+  type TurnRow,
+  type UsageTotals,
+} from './store.ts'
 
 const parse = <T>(text: string): T => JSON.parse(text) as T
 const parseOr = <T>(text: string | null): T | null => (text === null ? null : (JSON.parse(text) as T))
 const json = (value: unknown): string => JSON.stringify(value)
 const jsonOr = (value: unknown): string | null => (value === null || value === undefined ? null : JSON.stringify(value))
+
+/** Rows of an earlier version lack the newer figures. */
+const usageFrom = (text: string): UsageTotals => ({ ...NO_USAGE, ...parse<Partial<UsageTotals>>(text) })
 
 export function sessionFromRow(row: SessionsTable): SessionRow {
   return {
@@ -35,8 +46,9 @@ export function sessionFromRow(row: SessionsTable): SessionRow {
     lastError: parseOr(row.last_error),
     result: parseOr(row.result),
     originResult: parseOr(row.origin_result),
-    usage: parse(row.usage),
+    usage: usageFrom(row.usage),
     sdkTotals: parse(row.sdk_totals),
+    cachePrefix: parseOr(row.cache_prefix),
     activeMs: row.active_ms,
     startedAt: row.started_at,
     endedAt: row.ended_at,
@@ -88,6 +100,7 @@ const COLUMNS: { [K in keyof Required<SessionPatch>]: (value: Required<SessionPa
   originResult: (result) => ({ origin_result: jsonOr(result) }),
   usage: (usage) => ({ usage: json(usage) }),
   sdkTotals: (totals) => ({ sdk_totals: json(totals) }),
+  cachePrefix: (prefix) => ({ cache_prefix: jsonOr(prefix) }),
   activeMs: (active_ms) => ({ active_ms }),
   startedAt: (started_at) => ({ started_at }),
   endedAt: (ended_at) => ({ ended_at }),
@@ -114,7 +127,8 @@ export function turnFromRow(row: TurnsTable): TurnRow {
     output: parseOr(row.output),
     stopReason: parseOr(row.stop_reason),
     error: parseOr(row.error),
-    usage: parseOr(row.usage),
+    usage: row.usage === null ? null : usageFrom(row.usage),
+    cache: parseOr(row.cache),
     modelRequests: row.model_requests,
     createdAt: row.created_at,
     startedAt: row.started_at,
@@ -138,6 +152,7 @@ export function turnToRow(turn: TurnRow): TurnsTable {
     stop_reason: jsonOr(turn.stopReason),
     error: jsonOr(turn.error),
     usage: jsonOr(turn.usage),
+    cache: jsonOr(turn.cache),
     model_requests: turn.modelRequests,
     created_at: turn.createdAt,
     started_at: turn.startedAt,
@@ -158,6 +173,7 @@ export function turnPatchToColumns(patch: TurnPatch): Partial<TurnsTable> {
   if (patch.stopReason !== undefined) columns.stop_reason = jsonOr(patch.stopReason)
   if (patch.error !== undefined) columns.error = jsonOr(patch.error)
   if (patch.usage !== undefined) columns.usage = jsonOr(patch.usage)
+  if (patch.cache !== undefined) columns.cache = jsonOr(patch.cache)
   if (patch.modelRequests !== undefined) columns.model_requests = patch.modelRequests
   if (patch.startedAt !== undefined) columns.started_at = patch.startedAt
   if (patch.endedAt !== undefined) columns.ended_at = patch.endedAt

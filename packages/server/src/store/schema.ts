@@ -45,6 +45,7 @@ export interface SessionsTable {
   origin_result: string | null
   usage: string
   sdk_totals: string
+  cache_prefix: string | null
   active_ms: number
   started_at: number | null
   ended_at: number | null
@@ -63,6 +64,7 @@ export interface TurnsTable {
   stop_reason: string | null
   error: string | null
   usage: string | null
+  cache: string | null
   model_requests: number | null
   created_at: number
   started_at: number | null

@@ -21,6 +21,7 @@ import {
   type GrantsTable,
 } from './approvals.ts'
 import { GroupCommit } from './group-commit.ts'
+import { type LedgerEntry, readTurnLedger, type UsageFilter, type UsageGroup, writeLedger } from './ledger.ts'
 import { MIGRATIONS } from './migrations.ts'
 import { SqliteQueue } from './queue.ts'
 import {
@@ -34,6 +35,7 @@ import {
 } from './rows.ts'
 import { sqliteWebhooks } from './sqlite-webhooks.ts'
 import type { EventsTable, SessionsTable, Tables, TurnsTable } from './schema.ts'
+import { sumLedger } from './sum-ledger.ts'
 import {
   type ClaimLimits,
   type Committed,
@@ -171,6 +173,7 @@ export class SqliteStore implements Store {
     this.#writeApprovals(change)
     const events = this.#insertEvents(change, numbers.firstSeq)
     this.#insertMessages(change, numbers.firstMessage)
+    if (change.ledger) writeLedger((text) => this.#statement(text), change.ledger)
     if (change.effect) this.#noteEffect(change.effect)
     return { events }
   }
@@ -517,6 +520,18 @@ export class SqliteStore implements Store {
 
   async findOverdue(at: number, limit: number) {
     return { ids: this.#queue.overdue(at, limit), next: this.#queue.nextOverdue() }
+  }
+
+  async readTurnLedger(turnId: string): Promise<LedgerEntry[]> {
+    return readTurnLedger((text) => this.#statement(text), turnId)
+  }
+
+  async *sumUsage(filter: UsageFilter, groups: readonly UsageGroup[]) {
+    for (const sums of sumLedger((text) => this.#statement(text), filter, groups)) {
+      yield sums
+      // Whoever waits for the event loop comes first.
+      await new Promise<void>((resolve) => setImmediate(resolve))
+    }
   }
 
   appendTranscript(

@@ -1,9 +1,10 @@
 import type { PermissionRule, SessionAgent } from '@troupe/protocol/agent'
 import type { SessionError } from '@troupe/protocol/event'
 import type { SessionStatus, StopReason } from '@troupe/protocol/session'
-import type { TurnStatus } from '@troupe/protocol/turn'
 import type { ApprovalFilter, ApprovalPatch, ApprovalRow, GrantRow } from './approvals.ts'
 import type { WebhookStore } from './webhooks.ts'
+import type { PromptCache, TurnStatus } from '@troupe/protocol/turn'
+import type { LedgerEntry, UsageFilter, UsageGroup, UsageSums } from './ledger.ts'
 
 /** Sums over a session or a turn. Tokens are whole numbers; `costUsd` is the SDK's estimate at list price. */
 export interface UsageTotals {
@@ -11,7 +12,43 @@ export interface UsageTotals {
   outputTokens: number
   cacheReadTokens: number
   cacheCreationTokens: number
+  /** Of these, written to live for an hour; the others live for five minutes. */
+  cacheCreation1hTokens: number
   costUsd: number
+  /**
+   * Requests whose usage the agent never reported, because it was killed: what they used is in none of the other
+   * figures. Never too few: where it cannot be known whether a request was on its way, there was one.
+   */
+  unreportedRequests: number
+}
+
+/** Running totals of one model as the SDK reports them; `guessed`: it knows no price for the model. */
+export interface ModelTotals {
+  inputTokens: number
+  outputTokens: number
+  cacheReadTokens: number
+  cacheCreationTokens: number
+  cacheCreation1hTokens: number
+  costUsd: number
+  guessed: boolean
+}
+
+/** The SDK's running totals, by model. */
+export type SdkTotals = Record<string, ModelTotals>
+
+/** What the next turn's first request can read from the prompt cache, and what made it. */
+export interface CachePrefix {
+  /** Hashes of what stands before the conversation; each one that changes makes the cache useless. */
+  model: string
+  system: string
+  tools: string
+  cwd: string
+  /** Tokens that the last request of the main agent read from the cache or wrote to it. */
+  tokens: number
+  /** How long they live, in ms, since they were last read. */
+  ttlMs: number
+  /** When that request began, in ms. */
+  at: number
 }
 
 export const NO_USAGE: UsageTotals = {
@@ -19,13 +56,19 @@ export const NO_USAGE: UsageTotals = {
   outputTokens: 0,
   cacheReadTokens: 0,
   cacheCreationTokens: 0,
+  cacheCreation1hTokens: 0,
   costUsd: 0,
+  unreportedRequests: 0,
 }
 
 /** What the agent is started with, besides what stands in `agent`. */
 export interface SessionOptions {
   env: Record<string, string>
   maxTurns: number | null
+  /** Wall time of a turn, in seconds, at most. */
+  turnTimeoutSeconds?: number | null
+  /** List cost of the whole session, in whole cents, at most. */
+  budgetCents?: number | null
   /** The workdir was made for this session and goes with it. */
   ownWorkdir: boolean
   /** Which API made the session. */
@@ -84,7 +127,9 @@ export interface SessionRow {
   originResult: Record<string, unknown> | null
   usage: UsageTotals
   /** The SDK's own running totals when the last turn ended; what a turn cost is the difference. */
-  sdkTotals: UsageTotals
+  sdkTotals: { models?: SdkTotals }
+  /** Null until a request of the main agent has used the cache. */
+  cachePrefix: CachePrefix | null
   activeMs: number
   startedAt: number | null
   endedAt: number | null
@@ -108,6 +153,8 @@ export interface TurnRow {
   stopReason: StopReason | null
   error: SessionError | null
   usage: UsageTotals | null
+  /** How its first request met the prompt cache; null until it was answered. */
+  cache: PromptCache | null
   modelRequests: number | null
   createdAt: number
   startedAt: number | null
@@ -179,6 +226,8 @@ export interface SessionChange {
   approvals?: { id: string; patch: ApprovalPatch }[]
   grants?: GrantRow[]
   messages?: { turnId: string | null; body: string }[]
+  /** Entries of the accounts, as they now stand. */
+  ledger?: LedgerEntry[]
   /** The idempotency key under which the change is made, and what it did: committed together. */
   effect?: { principal: string; key: string; result: string }
 }
@@ -390,6 +439,11 @@ export interface Store {
   deleteGrant(id: string): Promise<boolean>
   /** Whether the transcript has an entry with this uuid. */
   transcriptHas(sessionId: string, uuid: string): Promise<boolean>
+
+  /** What a turn has used so far, by model and day. */
+  readTurnLedger(turnId: string): Promise<LedgerEntry[]>
+  /** Sums of the ledger by group. Takes time for each entry in the range, and lets others work in between. */
+  sumUsage(filter: UsageFilter, groups: readonly UsageGroup[]): AsyncGenerator<UsageSums[], void, void>
 
   appendTranscript(sessionId: string, subpath: string, entries: { uuid: string | null; body: string }[]): Promise<void>
   loadTranscript(sessionId: string, subpath: string): Promise<string[]>

@@ -1,6 +1,14 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { ExternalIdTaken, NoSuchSession, StaleEpoch, type Store, VersionConflict } from '../../src/store/store.ts'
+import type { LedgerEntry } from '../../src/store/ledger.ts'
+import {
+  ExternalIdTaken,
+  NO_USAGE,
+  NoSuchSession,
+  StaleEpoch,
+  type Store,
+  VersionConflict,
+} from '../../src/store/store.ts'
 import { change, event, sessionRow, turnRow } from '../support/rows.ts'
 
 /** Limits that limit nothing. */
@@ -57,6 +65,40 @@ export function storeContract(
         ),
         { numRuns: 30 },
       )
+    })
+
+    test('M19 entries of the ledger are written with their change or not at all, once however often, and outlive the session', async () => {
+      const id = await create()
+      const entry = (fields: Partial<LedgerEntry> = {}): LedgerEntry => ({
+        turnId: 'turn_1',
+        model: 'big',
+        day: '2026-11-23',
+        sessionId: id,
+        agentId: 'agent_1',
+        principal: 'local',
+        metadata: { team: 'red' },
+        at: 5_000,
+        usage: { ...NO_USAGE, inputTokens: 7, costUsd: 0.1, unreportedRequests: 1 },
+        guessedUsd: 0.05,
+        modelRequests: 2,
+        ...fields,
+      })
+      await expect(store.commit(change(id, { epoch: 9, ledger: [entry()] }))).rejects.toThrow(StaleEpoch)
+      expect(await store.readTurnLedger('turn_1')).toEqual([])
+      const grown = entry({ usage: { ...NO_USAGE, inputTokens: 9, costUsd: 0.3 }, modelRequests: 3 })
+      const other = entry({ model: 'small', metadata: {} })
+      await store.commit(change(id, { ledger: [entry(), other] }))
+      await store.commit(change(id, { ledger: [grown] }))
+      await store.commit(change(id, { ledger: [grown] }))
+      await store.deleteSession(id, 9_000)
+      store = await harness.reopen()
+      expect(await store.readTurnLedger('turn_1')).toEqual([grown, other])
+      const sums = []
+      for await (const some of store.sumUsage({ sessionId: id }, ['metadata.team'])) sums.push(...some)
+      expect(sums.map(({ keys, usage, turns }) => [keys, usage.costUsd, turns])).toEqual([
+        [[null], 0.1, 1],
+        [['red'], 0.3, 1],
+      ])
     })
 
     test('L2 one change is whole: events, session, turn, messages and outbox, or none of them', async () => {

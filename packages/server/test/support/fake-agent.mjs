@@ -12,6 +12,7 @@
  *   retry       two api_retry, then an answer      orphan     start a process that outlives it, then hold
  *   exhausted   one api_retry, then a failed model request
  *   refused STATUS MS   one api_retry with this status and delay, then hold
+ *   spend N     a request for N dollars every few ms, until it is interrupted or has spent its budget
  *   cost N      a result whose running total is N dollars     error TYPE  a failed model request
  */
 import { spawn } from 'node:child_process'
@@ -47,6 +48,18 @@ const assistant = (content, more = {}) =>
     ...more,
   })
 const text = (words) => assistant([{ type: 'text', text: words }])
+const modelUsage = () => ({
+  fake: {
+    inputTokens: Math.round(total * 1000),
+    outputTokens: 5,
+    cacheReadInputTokens: 0,
+    cacheCreationInputTokens: 0,
+    webSearchRequests: 0,
+    costUSD: total,
+    contextWindow: 1,
+    maxOutputTokens: 1,
+  },
+})
 const result = (words, more = {}) => {
   emit({
     type: 'result',
@@ -60,18 +73,7 @@ const result = (words, more = {}) => {
     terminal_reason: 'completed',
     total_cost_usd: total,
     usage,
-    modelUsage: {
-      fake: {
-        inputTokens: Math.round(total * 1000),
-        outputTokens: 5,
-        cacheReadInputTokens: 0,
-        cacheCreationInputTokens: 0,
-        webSearchRequests: 0,
-        costUSD: total,
-        contextWindow: 1,
-        maxOutputTokens: 1,
-      },
-    },
+    modelUsage: modelUsage(),
     permission_denials: [],
     ...more,
   })
@@ -160,6 +162,23 @@ const play = {
     total = Number(amount)
     play.say(`cost ${amount}`)
   },
+  spend: (amount) => {
+    const budget = Number(arg('--max-budget-usd') ?? Infinity)
+    const start = total
+    const stream = (event) => emit({ type: 'stream_event', event, parent_tool_use_id: null })
+    holding = true
+    const timer = setInterval(() => {
+      if (!holding) return clearInterval(timer)
+      stream({ type: 'message_start', message: { id: randomUUID(), model: 'fake', usage } })
+      total += Number(amount)
+      stream({ type: 'message_stop' })
+      if (total - start < budget - 1e-9) return
+      clearInterval(timer)
+      holding = false
+      const stopped = { subtype: 'error_max_budget_usd', terminal_reason: 'budget_exhausted', is_error: true }
+      result('', { ...stopped, errors: [], result: undefined })
+    }, 20)
+  },
   error: (type) => {
     assistant([{ type: 'text', text: `API Error: ${type}` }], { error: type })
     result(`API Error: ${type}`, { is_error: true, terminal_reason: 'api_error' })
@@ -184,6 +203,7 @@ createInterface({ input: process.stdin })
             output_style: '',
             available_output_styles: [],
             account: {},
+            ...(process.env.FAKE_USAGE && { session: { total_cost_usd: total, model_usage: modelUsage() } }),
           },
         },
       })

@@ -1,3 +1,4 @@
+import { verifyLedger } from './verify-ledger.ts'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { SessionEvent } from '@troupe/protocol/event'
 import type { Session } from '@troupe/protocol/session'
@@ -207,6 +208,7 @@ export function verifyDisk(world: World): void {
   const unborn = of(left.filter((id) => !erased.has(id) && !there.has(id)))
   if (undead) world.problem(`folders of erased sessions are left: ${undead}`)
   if (unborn) world.problem(`folders without a session are left: ${unborn}`)
+  verifyLedger(world, db)
   db.close()
   if (readdirSync(join(data, 'agents')).length > 0) world.problem('pid files are left')
   const alive = process.platform === 'linux' ? agentProcesses(world.mark, Infinity) : []
