@@ -29,6 +29,7 @@ const check = (name, script, args) => {
 }
 if (only.length === 0) {
   check('types', 'typescript/bin/tsc', ['--noEmit'])
+  check('types of the console', 'typescript/bin/tsc', ['--noEmit', '-p', 'packages/console'])
   check('lint', 'oxlint/bin/oxlint', ['--deny-warnings'])
   check('format', 'oxfmt/bin/oxfmt', ['--check', '.'])
   const built = spawnSync(node(), [join(root, 'scripts', 'build.mjs')], { cwd: root, stdio: 'inherit', env }).status
