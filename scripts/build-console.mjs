@@ -31,8 +31,12 @@ export async function buildConsole() {
   }
   const builtFrom = hash.digest('hex')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === builtFrom) return
+  // Read by Vite and by React: whoever builds, readers get the build for use.
+  process.env.NODE_ENV = 'production'
   const { build } = await import('vite')
   await build({ root: home, configFile: join(home, 'vite.config.ts'), logLevel: 'warn' })
   // Last, so that a build that died is made again.
   writeFileSync(stamp, builtFrom)
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildConsole()

@@ -1,16 +1,20 @@
-import { useQueryClient } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { TroupeError } from '@troupe/client/errors'
 import { Link } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
-import { type Approval, type Decision, decide } from '../lib/api.ts'
+import { type Approval, asCurl, type Decision, decide, retrieveApproval } from '../lib/api.ts'
 import { relative } from '../lib/format.ts'
 import { recall } from '../lib/memory.ts'
+import { sessionQuery } from '../lib/queries.ts'
 import { useNow } from '../lib/use-now.ts'
 import { useSpeech } from '../words/use-words.tsx'
 import type { Words } from '../words/en.ts'
+import { CopyButton } from './copy-button.tsx'
 import { Problem } from './problem.tsx'
 import { QuestionForm } from './question-form.tsx'
-import { fieldsOf, text, ToolInput } from './tool-input.tsx'
+import { titleOf } from './session-list.tsx'
+import { fieldsOf, text } from '../lib/fields.ts'
+import { ToolInput } from './tool-input.tsx'
 
 /** What would be a pity to allow by a slip of the hand. */
 const DANGEROUS =
@@ -19,8 +23,8 @@ const DANGEROUS =
 /** The field of a tool's input that a person would edit; null: the whole input, as JSON. */
 const EDITABLE: Record<string, string> = { Bash: 'command', Write: 'content', Edit: 'new_string' }
 
-function questionOf(words: Words, { kind, tool_name, session_title }: Approval, named: boolean): string {
-  const title = named && session_title ? words.ask.inSession(session_title) : ''
+function questionOf(words: Words, { kind, tool_name }: Approval, session: string | null): string {
+  const title = session === null ? '' : words.ask.inSession(session)
   if (kind === 'question') return words.ask.question
   if (kind === 'custom_tool_result') return words.ask.custom(tool_name)
   const ask = { Bash: words.ask.Bash, Write: words.ask.Write, Edit: words.ask.Edit }[tool_name]
@@ -29,10 +33,13 @@ function questionOf(words: Words, { kind, tool_name, session_title }: Approval, 
 
 /** One thing to decide. `named`: says which session it is of. Keys work while the focus is in it, or by `data-key`. */
 export function ApprovalCard({ approval, named = false }: { approval: Approval; named?: boolean }) {
-  const { words } = useSpeech()
+  const { words, language } = useSpeech()
   const cache = useQueryClient()
+  const session = useQuery({ ...sessionQuery(approval.session_id), enabled: named, refetchInterval: false })
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>(null)
+  /** What somebody else answered first. */
+  const [decided, setDecided] = useState<Approval | null>(null)
 
   const answer = async (decision: Decision) => {
     setBusy(true)
@@ -43,8 +50,10 @@ export function ApprovalCard({ approval, named = false }: { approval: Approval; 
       await cache.invalidateQueries({ queryKey: ['approvals'] })
     } catch (caught) {
       setError(caught)
-      if (caught instanceof TroupeError && caught.code === 'approval_not_pending')
-        setTimeout(() => void cache.invalidateQueries({ queryKey: ['approvals'] }), 2_000)
+      if (caught instanceof TroupeError && caught.code === 'approval_not_pending') {
+        setDecided(await retrieveApproval(approval.id).catch(() => null))
+        setTimeout(() => void cache.invalidateQueries({ queryKey: ['approvals'] }), 4_000)
+      }
     } finally {
       setBusy(false)
     }
@@ -54,8 +63,12 @@ export function ApprovalCard({ approval, named = false }: { approval: Approval; 
     <article className="ask" data-approval={approval.id} aria-labelledby={`ask-${approval.id}`}>
       <header>
         <h2 id={`ask-${approval.id}`} className="grow">
-          {questionOf(words, approval, named)}
+          {questionOf(words, approval, named && session.data ? titleOf(session.data, words) : null)}
         </h2>
+        <CopyButton
+          text={() => asCurl('POST', `/v1/approvals/${approval.id}`, { result: 'allow' })}
+          label={words.copyCurl}
+        />
         {named && (
           <Link to="/s/$id" params={{ id: approval.session_id }} className="small">
             {words.ask.open}
@@ -74,7 +87,13 @@ export function ApprovalCard({ approval, named = false }: { approval: Approval; 
         {error !== null &&
           (error instanceof TroupeError && error.code === 'approval_not_pending' ? (
             <p className="notice" role="alert">
-              {words.ask.elsewhere}
+              {decided?.decided_at
+                ? words.ask.answered(
+                    decided.actor,
+                    decided.status === 'allowed',
+                    relative(Date.parse(decided.decided_at), Date.now(), language),
+                  )
+                : words.ask.elsewhere}
             </p>
           ) : (
             <Problem error={error} />

@@ -1,4 +1,5 @@
 import { useState } from 'react'
+import { SEND_KEY } from '../lib/keys.ts'
 import { useWords } from '../words/use-words.tsx'
 
 export type Delivery = 'queue' | 'steer' | 'interrupt'
@@ -73,7 +74,7 @@ export function Composer({
         )}
         <span className="grow" />
         <button className="primary" disabled={busy || text.trim() === ''}>
-          {words.composer.send} <kbd className="hide-phone">⌘↵</kbd>
+          {words.composer.send} <kbd className="hide-phone">{SEND_KEY}</kbd>
         </button>
       </div>
     </form>

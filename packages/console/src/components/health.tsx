@@ -1,15 +1,19 @@
 import { useQuery } from '@tanstack/react-query'
-import { duration } from '../lib/format.ts'
+import { fieldsOf } from '../lib/fields.ts'
+import { bytes, duration } from '../lib/format.ts'
 import { infoQuery, queueQuery, readyQuery } from '../lib/queries.ts'
-import { useWords } from '../words/use-words.tsx'
+import { Ago } from './time.tsx'
+import { useSpeech } from '../words/use-words.tsx'
 
 /** How the server is: whether it takes work, its slots, its queue. `waiting` null: no approvals here. */
 export function Health({ waiting }: { waiting: number | null }) {
-  const words = useWords()
+  const { words, language } = useSpeech()
   const info = useQuery(infoQuery).data
   const health = useQuery(readyQuery).data
   const queue = useQuery(queueQuery).data
-  const depth = queue && [queue.depth, queue.queued].find((value) => typeof value === 'number')
+  const depth = queue?.depth
+  const memory = fieldsOf(queue?.memory)
+  const [used, budget] = [Number(memory.used_bytes), Number(memory.budget_bytes)]
   const ready = health?.ready.status === 'ready'
   return (
     <section aria-label={words.health.title} className="stack">
@@ -30,6 +34,14 @@ export function Health({ waiting }: { waiting: number | null }) {
             <dd>{depth}</dd>
           </div>
         )}
+        {budget > 0 && (
+          <div>
+            <dt>{words.health.memory}</dt>
+            <dd>
+              {bytes(used, language)} <small>/ {bytes(budget, language)}</small>
+            </dd>
+          </div>
+        )}
         {waiting !== null && (
           <div>
             <dt>{words.health.waiting}</dt>
@@ -47,6 +59,11 @@ export function Health({ waiting }: { waiting: number | null }) {
           </dd>
         </div>
       </dl>
+      {typeof queue?.backoff_until === 'string' && (
+        <p className="notice wait">
+          {words.health.backoff} <Ago at={queue.backoff_until} future />
+        </p>
+      )}
       {health?.ready.reasons.map((reason) => (
         <p key={reason} className="notice bad">
           {reason}

@@ -1,26 +1,7 @@
 import { useState } from 'react'
 import { useWords } from '../words/use-words.tsx'
+import { type Question, questionsOf } from '../lib/questions.ts'
 import type { Answering } from './approval-card.tsx'
-import { fieldsOf, text } from './tool-input.tsx'
-
-interface Question {
-  question: string
-  header: string
-  many: boolean
-  options: { label: string; description: string }[]
-}
-
-export function questionsOf(input: unknown): Question[] {
-  const { questions } = fieldsOf(input)
-  return (Array.isArray(questions) ? questions : []).map(fieldsOf).map((fields) => ({
-    question: text(fields.question),
-    header: text(fields.header),
-    many: fields.multiSelect === true,
-    options: (Array.isArray(fields.options) ? fields.options : [])
-      .map(fieldsOf)
-      .map((option) => ({ label: text(option.label), description: text(option.description) })),
-  }))
-}
 
 /** The agent's questions with their options, and room for words of one's own. */
 export function QuestionForm({ input, busy, answer }: { input: unknown } & Answering) {

@@ -10,6 +10,15 @@ import { Ago } from './time.tsx'
 export const titleOf = ({ title, prompt }: Pick<Session, 'title' | 'prompt'>, words: Words): string =>
   title?.trim() || prompt?.trim().split('\n', 1)[0] || words.untitled
 
+/** The end of what the agent said, without the marks of Markdown. */
+const lastLine = (text: string): string =>
+  text
+    .slice(0, 400)
+    .replaceAll(/[`*#>]+/g, '')
+    .replaceAll(/\s+/g, ' ')
+    .trim()
+    .slice(0, 120)
+
 export function SessionList({ sessions }: { sessions: readonly Session[] }) {
   const { words, language } = useSpeech()
   return (
@@ -17,9 +26,7 @@ export function SessionList({ sessions }: { sessions: readonly Session[] }) {
       {sessions.map((session) => (
         <Link key={session.id} to="/s/$id" params={{ id: session.id }} data-session={session.id}>
           <span className="title clip">{titleOf(session, words)}</span>
-          {session.result?.text && (
-            <span className="last clip">{session.result.text.replaceAll(/\s+/g, ' ').slice(0, 120)}</span>
-          )}
+          {session.result?.text && <span className="last clip">{lastLine(session.result.text)}</span>}
           <span className="meta">
             <Status state={stateOf(session)} />
             <span className="end">{session.usage.cost_usd > 0 && money(session.usage.cost_usd, language)}</span>

@@ -1,55 +1,11 @@
-import type { NewSession } from '@troupe/client/requests'
 import type { Session } from '@troupe/protocol/session'
 import { useState } from 'react'
 import { asCurl } from '../lib/api.ts'
+import { bodyOf, type Draft, EMPTY_DRAFT } from '../lib/draft.ts'
+import { SEND_KEY } from '../lib/keys.ts'
 import { useWords } from '../words/use-words.tsx'
 import { CopyButton } from './copy-button.tsx'
 import { titleOf } from './session-list.tsx'
-
-export interface Draft {
-  prompt: string
-  model: string
-  mode: string
-  system: string
-  maxTurns: string
-  cwd: string
-  allowed: string
-  disallowed: string
-  resume: string
-}
-const EMPTY: Draft = {
-  prompt: '',
-  model: '',
-  mode: 'default',
-  system: '',
-  maxTurns: '',
-  cwd: '',
-  allowed: '',
-  disallowed: '',
-  resume: '',
-}
-
-/** Names between commas; a comma within brackets belongs to its tool: `Bash(git add a,b)`. */
-export const namesIn = (list: string): string[] =>
-  (list.match(/(?:\([^)]*\)|[^,(])+/g) ?? []).map((name) => name.trim()).filter(Boolean)
-
-/** The body that creates the session of a draft; what was left empty is left out. */
-export function bodyOf(draft: Draft): NewSession {
-  const [allowed, disallowed] = [namesIn(draft.allowed), namesIn(draft.disallowed)]
-  return {
-    agent: {
-      type: 'inline',
-      ...(draft.model.trim() && { model: draft.model.trim() }),
-      ...(draft.system.trim() && { system: draft.system }),
-      ...(draft.mode !== 'default' && { permission_mode: draft.mode as 'plan' }),
-      ...(allowed.length > 0 && { allowed_tools: allowed }),
-      ...(disallowed.length > 0 && { disallowed_tools: disallowed }),
-    },
-    ...(draft.cwd.trim() && { cwd: draft.cwd.trim() }),
-    ...(draft.maxTurns && { limits: { max_turns: Number(draft.maxTurns) } }),
-    initial_events: [{ type: 'user.message', content: draft.prompt }],
-  }
-}
 
 /** A prompt and its options. Starts a session, or goes on with one. */
 export function StartForm({
@@ -64,7 +20,7 @@ export function StartForm({
   start: (draft: Draft) => void
 }) {
   const words = useWords()
-  const [draft, setDraft] = useState(EMPTY)
+  const [draft, setDraft] = useState(EMPTY_DRAFT)
   const [open, setOpen] = useState(false)
   const set = (name: keyof Draft) => (event: { target: { value: string } }) =>
     setDraft((before) => ({ ...before, [name]: event.target.value }))
@@ -167,7 +123,7 @@ export function StartForm({
           <CopyButton text={curl} label={words.copyCurl} />
           <span className="grow" />
           <button className="primary" disabled={!ready}>
-            {draft.resume ? words.resumeButton : words.startButton} <kbd className="hide-phone">⌘↵</kbd>
+            {draft.resume ? words.resumeButton : words.startButton} <kbd className="hide-phone">{SEND_KEY}</kbd>
           </button>
         </div>
       </form>

@@ -7,7 +7,8 @@ import { useWords } from '../words/use-words.tsx'
 import type { Words } from '../words/en.ts'
 import { Images } from './images.tsx'
 import { Icon, type IconName } from './icon.tsx'
-import { Cut, fieldsOf, text, ToolInput } from './tool-input.tsx'
+import { fieldsOf, text } from '../lib/fields.ts'
+import { Cut, ToolInput } from './tool-input.tsx'
 
 const ICONS: Record<string, IconName> = {
   Bash: 'terminal',

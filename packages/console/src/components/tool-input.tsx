@@ -1,15 +1,11 @@
 import { lazy, Suspense } from 'react'
+import { type Fields, fieldsOf, text } from '../lib/fields.ts'
 import { useWords } from '../words/use-words.tsx'
 
 const Diff = lazy(() => import('./diff.tsx'))
 
 /** Characters of one text that are shown: a file of a megabyte is not for reading here. */
 const MOST = 20_000
-
-export type Fields = Record<string, unknown>
-export const fieldsOf = (input: unknown): Fields =>
-  typeof input === 'object' && input !== null && !Array.isArray(input) ? (input as Fields) : {}
-export const text = (value: unknown): string => (typeof value === 'string' ? value : '')
 
 export function Cut({ value }: { value: string }) {
   const words = useWords()

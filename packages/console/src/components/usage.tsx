@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
+import { fieldsOf } from '../lib/fields.ts'
 import { count, money } from '../lib/format.ts'
 import { usageQuery } from '../lib/queries.ts'
 import type { Report } from '../lib/api.ts'
@@ -10,12 +11,9 @@ type Group = (typeof GROUPS)[number]
 /** Bars shown; the rest is summed by nobody, since the API has the whole. */
 const MOST = 31
 
-const numberOf = (report: Report, ...names: string[]): number => {
-  const usage = (typeof report.usage === 'object' && report.usage !== null ? report.usage : {}) as Report
-  return names.reduce((sum, name) => sum + Number(report[name] ?? usage[name] ?? 0), 0)
-}
-const nameOf = (report: Report, group: Group): string =>
-  String(report.key ?? report[group] ?? report.group ?? report[`${group}_id`] ?? '–')
+const numberOf = (report: Report, ...names: string[]): number =>
+  names.reduce((sum, name) => sum + (Number(report[name]) || 0), 0)
+const nameOf = (report: Report, group: Group): string => String(fieldsOf(report.group)[group] ?? '–')
 
 /** Cost and tokens as bars. Nothing at all where the server keeps no such report. */
 export default function Usage() {

@@ -75,6 +75,7 @@ export const pendingApprovals = ifPresent((sessionId: string | null, signal?: Ab
     signal,
   }),
 )
+export const retrieveApproval = (id: string) => json<Approval>('GET', at('approvals', id))
 export const decide = (id: string, decision: Decision) =>
   json<Approval>('POST', at('approvals', id), { body: decision })
 

@@ -17,6 +17,14 @@ export const count = (value: number, language: string): string =>
     value,
   )
 
+/** `3.2 GB`. */
+export const bytes = (value: number, language: string): string =>
+  new Intl.NumberFormat(language, {
+    style: 'unit',
+    unit: value >= 1e9 ? 'gigabyte' : 'megabyte',
+    maximumFractionDigits: 1,
+  }).format(value / (value >= 1e9 ? 1e9 : 1e6))
+
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['day', 86_400],
   ['hour', 3_600],

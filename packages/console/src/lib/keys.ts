@@ -2,6 +2,9 @@
 const isWriting = (target: EventTarget | null): boolean =>
   target instanceof HTMLElement && (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || target.isContentEditable)
 
+/** The key that sends, as this machine's keyboard has it. */
+export const SEND_KEY = /mac|iphone|ipad/i.test(navigator.userAgent) ? '⌘ ↵' : 'Ctrl ↵'
+
 /** Runs a command when its key is pressed, but not while somebody writes, nor together with Ctrl, Alt or ⌘. Returns the undoing. */
 export function onKey(commands: Record<string, () => unknown>): () => void {
   const listen = (event: KeyboardEvent) => {

@@ -159,14 +159,14 @@ function SessionView({ id }: { id: string }) {
     )
   return (
     <div className={inspecting ? 'session inspecting' : 'session'}>
-      <div className="side">
+      <aside className="side" aria-label={words.recent}>
         <div className="head">
           <Link to="/" className="button grow">
             {words.newSession}
           </Link>
         </div>
         {sessions.data ? <SessionList sessions={sessions.data.data} /> : <ListSkeleton />}
-      </div>
+      </aside>
       <main className="talk" id="content">
         <header>
           <h1 className="grow clip">{title}</h1>

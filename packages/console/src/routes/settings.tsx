@@ -74,7 +74,7 @@ export function SettingsPage() {
               <dd>{info.containment}</dd>
             </dl>
             <h2>{words.settingsPage.capabilities}</h2>
-            <ul className="facts">
+            <ul className="facts many">
               {Object.entries(info.capabilities).map(([name, has]) => (
                 <li key={name} className="row small" style={{ padding: '6px 12px' }}>
                   <code className="grow">{name}</code>

@@ -165,6 +165,8 @@ export const en = {
     send: 'Send result',
     deadline: (when: string) => `Answer ${when}, or it is refused`,
     elsewhere: 'It was already answered elsewhere.',
+    answered: (actor: string | null, allowed: boolean, when: string) =>
+      `${allowed ? 'Allowed' : 'Refused'}${actor ? ` by ${actor}` : ' elsewhere'}, ${when}.`,
     badJson: 'That is not valid JSON.',
     empty: 'Nothing waits for you.',
     emptyMore: 'When an agent needs a decision it appears here, in the title of the page and in the rail.',
@@ -225,6 +227,8 @@ export const en = {
     uptime: 'Up for',
     version: 'Version',
     waiting: 'Waiting for you',
+    memory: 'Memory of agents',
+    backoff: 'The model refuses requests for now; work is started again',
   },
   usage: {
     title: 'Usage',

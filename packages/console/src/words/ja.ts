@@ -167,6 +167,8 @@ export const ja: Words = {
     send: '結果を送る',
     deadline: (when: string) => `期限は${when}。過ぎると不許可になります`,
     elsewhere: 'すでに別の場所で回答されています。',
+    answered: (actor: string | null, allowed: boolean, when: string) =>
+      `${when}、${actor ? `${actor} さん` : '別の場所で'}${actor ? 'が' : ''}${allowed ? '許可しました' : '許可しませんでした'}。`,
     badJson: 'JSON の形が正しくありません。',
     empty: '返事を待っているものはありません。',
     emptyMore: 'エージェントが判断を求めると、ここと画面のタイトル、左の一覧に表示されます。',
@@ -226,6 +228,8 @@ export const ja: Words = {
     uptime: '稼働時間',
     version: 'バージョン',
     waiting: '返事待ち',
+    memory: 'エージェントのメモリ',
+    backoff: 'モデルが一時的に要求を断っています。作業の再開は',
   },
   usage: {
     title: '使用量',

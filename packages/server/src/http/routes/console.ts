@@ -34,8 +34,7 @@ export interface Console {
 }
 
 /** Serves the console's files, and its page wherever a browser asks for one. */
-export function consoleRoutes(server: Server): Console {
-  const files = readConsoleFiles()
+export function consoleRoutes(server: Server, files = readConsoleFiles()): Console {
   const packed = new Map<ConsoleFile, Buffer>()
 
   for (const [path, file] of files)
