@@ -17,7 +17,7 @@ export function Shell() {
   const info = useQuery(infoQuery)
   const approvals = useQuery(approvalsQuery())
   const [dialog, setDialog] = useState<'palette' | 'keys' | null>(null)
-  const prefix = useRef(0)
+  const prefix = useRef(-Infinity)
   const waiting = approvals.data?.data.length ?? 0
 
   useEffect(() => {
@@ -44,7 +44,7 @@ export function Shell() {
         setDialog('palette')
       }
       if (event.key === 'o' && performance.now() - prefix.current < 1_000) {
-        prefix.current = 0
+        prefix.current = -Infinity
         event.stopImmediatePropagation()
         event.preventDefault()
         void navigate({ to: '/overview' })
