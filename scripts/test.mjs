@@ -29,6 +29,7 @@ const check = (name, script, args) => {
 }
 if (only.length === 0) {
   check('types', 'typescript/bin/tsc', ['--noEmit'])
+  check('types of the console', 'typescript/bin/tsc', ['--noEmit', '-p', 'packages/console'])
   check('lint', 'oxlint/bin/oxlint', ['--deny-warnings'])
   check('format', 'oxfmt/bin/oxfmt', ['--check', '.'])
   const built = spawnSync(node(), [join(root, 'scripts', 'build.mjs')], { cwd: root, stdio: 'inherit', env }).status
@@ -52,6 +53,13 @@ try {
 }
 rmSync(folder, { recursive: true, force: true })
 failed += counts.numFailedTests
+const skippedTests = (counts.testResults ?? [])
+  .flatMap(({ assertionResults }) => assertionResults)
+  .filter(({ status }) => status === 'skipped' || status === 'pending')
+if (skippedTests.length > 0) {
+  console.log('Skipped, because there is no Chromium here (apt-get install -y chromium fonts-noto-cjk):')
+  for (const { fullName } of skippedTests) console.log(`- ${fullName}`)
+}
 // A file that could not be loaded, or a hook that failed, fails no test but fails the run.
 if (tests !== 0 && counts.numFailedTests === 0) failed++
 const skipped = counts.numPendingTests > 0 ? `, ${counts.numPendingTests} skipped` : ''

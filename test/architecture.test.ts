@@ -48,7 +48,7 @@ function readImports(file: string, text: string): Import[] {
 }
 
 function resolve(file: string, specifier: string): string {
-  if (specifier.startsWith('.')) return join(dirname(file), specifier).replace(/\.(ts|mjs)$/, '')
+  if (specifier.startsWith('.')) return join(dirname(file), specifier).replace(/\.(tsx?|mjs)$/, '')
   const ours = /^@troupe\/([\w-]+)(?:\/(.*))?$/.exec(specifier)
   if (ours) return ours[2] === undefined ? `packages/${ours[1]}` : `packages/${ours[1]}/src/${ours[2]}`
   return specifier
@@ -201,7 +201,8 @@ describe('folders of the server', () => {
   test('no files import each other in a circle', () => {
     const edges = new Map<string, string[]>()
     for (const { file, target, typeOnly } of imports)
-      if (!typeOnly && isOurs(target)) edges.set(file, [...(edges.get(file) ?? []), `${target}.ts`])
+      if (!typeOnly && isOurs(target))
+        edges.set(file, [...(edges.get(file) ?? []), files.has(`${target}.tsx`) ? `${target}.tsx` : `${target}.ts`])
     const done = new Set<string>()
     const circles: string[] = []
     const visit = (file: string, path: string[]) => {

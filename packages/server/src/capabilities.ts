@@ -29,7 +29,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'mcp_servers', status: 'not yet' },
   { id: 'webhooks', status: 'yes' },
   { id: 'schedules', status: 'not yet' },
-  { id: 'console', status: 'not yet' },
+  { id: 'console', status: 'yes' },
   { id: 'api_keys', status: 'not yet' },
   { id: 'metrics', status: 'not yet' },
   { id: 'cluster', status: 'not yet' },

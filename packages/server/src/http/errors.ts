@@ -2,13 +2,14 @@ import { ApiError, errorBody, type FieldError } from '@troupe/protocol/error'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from '../lib/logger.ts'
 import { QueueFull, StorageUnavailable } from '../store/store.ts'
+import type { Console } from './routes/console.ts'
 import type { Server } from './server.ts'
 
 /** Paths of the origin API, whose clients expect plain JSON with `detail`. */
 const ORIGIN_PATH = /^\/(execute|status|cancel|sessions)(\/|\?|$)/
 
 /** Turns everything thrown into the one error body, and keeps the details of bugs to ourselves. */
-export function answerErrors(server: Server, logger: Logger): void {
+export function answerErrors(server: Server, logger: Logger, console: Console): void {
   server.setErrorHandler((error, request, reply) => {
     const known = toApiError(error)
     if (known.status >= 500)
@@ -28,6 +29,7 @@ export function answerErrors(server: Server, logger: Logger): void {
         new ApiError('method_not_allowed', `${request.method} is not allowed on ${path}; ${methods.join(', ')} is.`),
       )
     }
+    if (console.wantsPage(request)) return console.page(request, reply)
     return sendError(
       request,
       reply,

@@ -19,6 +19,7 @@ import { openApi } from './openapi.ts'
 import type { ClientToolTokens } from '../sessions/client-tools.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { clientToolRoutes } from './routes/client-tools.ts'
+import { type Console, consoleRoutes } from './routes/console.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { eventRoutes } from './routes/events.ts'
 import { metaRoutes } from './routes/meta.ts'
@@ -58,6 +59,7 @@ export interface RouteContext extends HttpContext {
   /** Aborted when the server stops: streams and waiting requests end. */
   closing: AbortSignal
   draining(): boolean
+  console: Console
 }
 
 export type Server = FastifyInstance<
@@ -96,13 +98,15 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
   fastify.setValidatorCompiler(validatorCompiler)
   // Answers are made from our own types; the schemas document them and tests hold the two together.
   fastify.setSerializerCompiler(() => (data) => JSON.stringify(data))
+  const console = consoleRoutes(fastify)
   const routes: RouteContext = {
     ...context,
     cursors: new Cursors(context.cursorKey),
     closing: closing.signal,
     draining: () => draining,
+    console,
   }
-  answerErrors(fastify, context.logger)
+  answerErrors(fastify, context.logger, console)
   closedDoors(fastify, context.config)
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.header('request-id', request.id)

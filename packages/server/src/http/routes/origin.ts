@@ -44,8 +44,9 @@ export function originRoutes(server: Server, context: RouteContext): void {
   server.get(
     '/',
     { schema: { tags, summary: 'What this is', response: { 200: OriginInfo } } },
-    async (_request, reply) =>
-      reply.send({
+    async (request, reply) => {
+      if (context.console.wantsPage(request)) return context.console.page(request, reply)
+      return reply.header('vary', 'accept').send({
         message: 'Claude Agent SDK API',
         version: '1.0.0',
         endpoints: {
@@ -57,7 +58,8 @@ export function originRoutes(server: Server, context: RouteContext): void {
           cleanup: 'DELETE /sessions/cleanup - Cleanup old sessions',
         },
         server: { name: 'troupe', version: about.version, docs: '/docs', api: '/v1', model: about.model.note },
-      }),
+      })
+    },
   )
 
   server.post(

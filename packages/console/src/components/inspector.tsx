@@ -1,0 +1,113 @@
+import type { Session } from '@troupe/protocol/session'
+import type { SessionEvent } from '@troupe/protocol/event'
+import type { ThreadItem } from '@troupe/client/view'
+import { count, duration, money } from '../lib/format.ts'
+import type { LogSnapshot } from '../lib/session-log.ts'
+import { stateOf } from '../lib/session-state.ts'
+import { useSpeech } from '../words/use-words.tsx'
+import { CopyButton } from './copy-button.tsx'
+import { Status } from './status.tsx'
+import { Ago } from './time.tsx'
+
+/** Events listed at once; the newest. */
+const SHOWN = 150
+
+/** Facts, subagents and the raw log of a session. */
+export function Inspector({
+  session,
+  log,
+  archive,
+  remove,
+  curl,
+}: {
+  session: Session
+  log: LogSnapshot
+  archive: () => void
+  remove: () => void
+  curl: () => string
+}) {
+  const { words, language } = useSpeech()
+  const { view, events } = log
+  const usage = view.usage ?? session.usage
+  const threads = view.items.filter((item): item is ThreadItem => item.kind === 'thread')
+  const rows: [string, React.ReactNode][] = [
+    [words.facts.status, <Status key="s" state={stateOf(session)} />],
+    [words.facts.model, session.agent.model.id],
+    [words.facts.mode, (words.modes as Record<string, string>)[session.agent.permission_mode]],
+    [words.facts.turns, view.turns.length],
+    [words.facts.active, duration(session.stats.active_seconds * 1000)],
+    [words.facts.cost, money(usage.cost_usd, language)],
+    [
+      words.facts.tokens,
+      words.facts.inOut(
+        count(usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens, language),
+        count(usage.output_tokens, language),
+      ),
+    ],
+    [words.facts.created, <Ago key="c" at={session.created_at} />],
+    [words.facts.cwd, <code key="d">{session.cwd}</code>],
+    [words.facts.id, <code key="i">{session.id}</code>],
+  ]
+  return (
+    <aside className="inspector" aria-label={words.inspector}>
+      <section>
+        <h3>{words.facts.title}</h3>
+        <dl>
+          {rows.map(([name, value]) => (
+            <div key={name} style={{ display: 'contents' }}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+        </dl>
+      </section>
+      {threads.length > 0 && (
+        <section>
+          <h3>{words.facts.subagents}</h3>
+          <ul className="stack small">
+            {threads.map((thread) => (
+              <li key={thread.id}>
+                <strong>{thread.name}</strong> <span className="soft">{thread.description}</span>
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+      <section>
+        <h3>{words.facts.actions}</h3>
+        <div className="row wrap">
+          <CopyButton className="" text={curl} label={words.copyCurl} />
+          {session.status !== 'terminated' && (
+            <button type="button" onClick={archive}>
+              {words.archive}
+            </button>
+          )}
+          <button type="button" className="danger" onClick={remove}>
+            {words.remove}
+          </button>
+        </div>
+      </section>
+      <section>
+        <h3>{words.facts.events}</h3>
+        {events.length > SHOWN && <p className="tiny faint">{words.facts.showingLast(SHOWN, events.length)}</p>}
+        <div className="raw" tabIndex={0} role="group" aria-label={words.facts.events}>
+          {events.slice(-SHOWN).map((event) => (
+            <RawEvent key={event.seq} event={event} />
+          ))}
+        </div>
+      </section>
+    </aside>
+  )
+}
+
+function RawEvent({ event }: { event: SessionEvent }) {
+  return (
+    <details>
+      <summary>
+        <span className="faint num">{event.seq}</span>
+        <span className="mono clip">{event.type}</span>
+      </summary>
+      <pre>{JSON.stringify(event, null, 2)}</pre>
+    </details>
+  )
+}

@@ -1,0 +1,142 @@
+import type { Session } from '@troupe/protocol/session'
+import { useState } from 'react'
+import { asCurl } from '../lib/api.ts'
+import { bodyOf, type Draft, EMPTY_DRAFT } from '../lib/draft.ts'
+import { SEND_KEY } from '../lib/keys.ts'
+import { useWords } from '../words/use-words.tsx'
+import { CopyButton } from './copy-button.tsx'
+import { titleOf } from './session-list.tsx'
+
+/** A prompt and its options. Starts a session, or goes on with one. */
+export function StartForm({
+  models,
+  sessions,
+  busy,
+  start,
+}: {
+  models: readonly string[]
+  sessions: readonly Session[]
+  busy: boolean
+  start: (draft: Draft) => void
+}) {
+  const words = useWords()
+  const [draft, setDraft] = useState(EMPTY_DRAFT)
+  const [open, setOpen] = useState(false)
+  const set = (name: keyof Draft) => (event: { target: { value: string } }) =>
+    setDraft((before) => ({ ...before, [name]: event.target.value }))
+  const ready = draft.prompt.trim() !== '' && !busy
+  const curl = () =>
+    draft.resume
+      ? asCurl('POST', `/v1/sessions/${draft.resume}/events`, { events: bodyOf(draft).initial_events })
+      : asCurl('POST', '/v1/sessions', bodyOf(draft))
+  const field = (name: keyof Draft, placeholder: string, more: object = {}) => (
+    <label className="field">
+      <span>{words.option[name as 'model']}</span>
+      <input
+        value={draft[name]}
+        onChange={set(name)}
+        placeholder={placeholder}
+        disabled={draft.resume !== ''}
+        {...more}
+      />
+    </label>
+  )
+  return (
+    <>
+      <form
+        className="prompt"
+        onSubmit={(event) => {
+          event.preventDefault()
+          if (ready) start(draft)
+        }}
+      >
+        <textarea
+          id="prompt"
+          autoFocus
+          value={draft.prompt}
+          aria-label={words.promptLabel}
+          placeholder={words.promptHint}
+          onChange={set('prompt')}
+          onKeyDown={(event) => {
+            if (event.key === 'Enter' && (event.metaKey || event.ctrlKey) && ready) start(draft)
+          }}
+        />
+        {open && (
+          <div className="options" id="options">
+            {field('model', words.option.modelDefault, { list: 'models' })}
+            <datalist id="models">
+              {models.map((model) => (
+                <option key={model} value={model} />
+              ))}
+            </datalist>
+            <label className="field">
+              <span>{words.option.mode}</span>
+              <select value={draft.mode} onChange={set('mode')} disabled={draft.resume !== ''}>
+                {Object.entries(words.modes).map(([mode, name]) => (
+                  <option key={mode} value={mode}>
+                    {name}
+                  </option>
+                ))}
+              </select>
+            </label>
+            {field('cwd', words.option.cwdHint)}
+            {field('maxTurns', '50', { type: 'number', min: 1, max: 1000 })}
+            {field('allowed', words.option.toolsHint)}
+            {field('disallowed', words.option.toolsHint)}
+            <label className="field wide">
+              <span>{words.option.system}</span>
+              <textarea
+                rows={2}
+                style={{ minHeight: 0, border: '1px solid var(--line-strong)', padding: '6px 10px' }}
+                value={draft.system}
+                onChange={set('system')}
+                placeholder={words.option.systemHint}
+                disabled={draft.resume !== ''}
+              />
+            </label>
+            <label className="field wide">
+              <span>{words.option.resume}</span>
+              <select value={draft.resume} onChange={set('resume')}>
+                <option value="">{words.option.resumeNone}</option>
+                {sessions
+                  .filter(({ status }) => status === 'idle')
+                  .map((session) => (
+                    <option key={session.id} value={session.id}>
+                      {titleOf(session, words)}
+                    </option>
+                  ))}
+              </select>
+              {draft.resume && <span className="small soft">{words.option.resumeNote}</span>}
+            </label>
+          </div>
+        )}
+        <div className="bar">
+          <button
+            type="button"
+            className="plain"
+            aria-expanded={open}
+            aria-controls="options"
+            onClick={() => setOpen(!open)}
+          >
+            {words.options}
+          </button>
+          <CopyButton text={curl} label={words.copyCurl} />
+          <span className="grow" />
+          <button className="primary" disabled={!ready}>
+            {draft.resume ? words.resumeButton : words.startButton} <kbd className="hide-phone">{SEND_KEY}</kbd>
+          </button>
+        </div>
+      </form>
+      <section className="examples" aria-labelledby="examples">
+        <h2 id="examples" className="small soft">
+          {words.examplesTitle}
+        </h2>
+        {words.examples.map((prompt) => (
+          <button key={prompt} type="button" disabled={busy} onClick={() => start({ ...draft, prompt })}>
+            {prompt}
+          </button>
+        ))}
+      </section>
+    </>
+  )
+}

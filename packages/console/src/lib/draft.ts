@@ -1,0 +1,48 @@
+import type { NewSession } from '@troupe/client/requests'
+
+/** What the form of a new session holds, as it was typed. */
+export interface Draft {
+  prompt: string
+  model: string
+  mode: string
+  system: string
+  maxTurns: string
+  cwd: string
+  allowed: string
+  disallowed: string
+  resume: string
+}
+
+export const EMPTY_DRAFT: Draft = {
+  prompt: '',
+  model: '',
+  mode: 'default',
+  system: '',
+  maxTurns: '',
+  cwd: '',
+  allowed: '',
+  disallowed: '',
+  resume: '',
+}
+
+/** Names between commas; a comma within brackets belongs to its tool: `Bash(git add a,b)`. */
+export const namesIn = (list: string): string[] =>
+  (list.match(/(?:\([^)]*\)|[^,(])+/g) ?? []).map((name) => name.trim()).filter(Boolean)
+
+/** The body that creates the session of a draft; what was left empty is left out. */
+export function bodyOf(draft: Draft): NewSession {
+  const [allowed, disallowed] = [namesIn(draft.allowed), namesIn(draft.disallowed)]
+  return {
+    agent: {
+      type: 'inline',
+      ...(draft.model.trim() && { model: draft.model.trim() }),
+      ...(draft.system.trim() && { system: draft.system }),
+      ...(draft.mode !== 'default' && { permission_mode: draft.mode as 'plan' }),
+      ...(allowed.length > 0 && { allowed_tools: allowed }),
+      ...(disallowed.length > 0 && { disallowed_tools: disallowed }),
+    },
+    ...(draft.cwd.trim() && { cwd: draft.cwd.trim() }),
+    ...(draft.maxTurns && { limits: { max_turns: Number(draft.maxTurns) } }),
+    initial_events: [{ type: 'user.message', content: draft.prompt }],
+  }
+}

@@ -1,0 +1,62 @@
+import { QueryClient, queryOptions } from '@tanstack/react-query'
+import { TroupeError } from '@troupe/client/errors'
+import { client, isAbsent, pendingApprovals, pendingInputs, queueReport, usageReport } from './api.ts'
+
+export const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      // The client itself tries again; a refusal does not pass by waiting.
+      retry: (failures, error) => !(error instanceof TroupeError) && failures < 2,
+      staleTime: 1_000,
+      networkMode: 'always',
+    },
+  },
+})
+
+export const infoQuery = queryOptions({
+  queryKey: ['info'],
+  queryFn: ({ signal }) => client.info({ signal }),
+  refetchInterval: 10_000,
+})
+export const modelsQuery = queryOptions({
+  queryKey: ['models'],
+  queryFn: ({ signal }) => client.models({ signal }),
+  staleTime: 600_000,
+})
+export const sessionsQuery = (limit: number, archived = false) =>
+  queryOptions({
+    queryKey: ['sessions', limit, archived],
+    queryFn: ({ signal }) => client.sessions.list({ limit, include_archived: archived, count: true }, { signal }),
+    refetchInterval: 3_000,
+    placeholderData: (previous) => previous,
+  })
+export const sessionQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['session', id],
+    queryFn: ({ signal }) => client.sessions.retrieve(id, { signal }),
+    refetchInterval: 5_000,
+  })
+/** Null: the server has no approvals, and is not asked again. */
+export const approvalsQuery = (sessionId: string | null = null) =>
+  queryOptions({
+    queryKey: ['approvals', sessionId],
+    queryFn: ({ signal }) => pendingApprovals(sessionId, signal),
+    refetchInterval: ({ state }) => (state.data === null || isAbsent(state.error) ? false : 3_000),
+  })
+export const inputsQuery = (sessionId: string) =>
+  queryOptions({
+    queryKey: ['inputs', sessionId],
+    queryFn: ({ signal }) => pendingInputs(sessionId, signal),
+  })
+export const readyQuery = queryOptions({
+  queryKey: ['ready'],
+  queryFn: async ({ signal }) => ({ ready: await client.ready({ signal }), health: await client.health({ signal }) }),
+  refetchInterval: 5_000,
+})
+export const queueQuery = queryOptions({
+  queryKey: ['queue'],
+  queryFn: ({ signal }) => queueReport(signal),
+  refetchInterval: ({ state }) => (state.data === null ? false : 5_000),
+})
+export const usageQuery = (groupBy: string) =>
+  queryOptions({ queryKey: ['usage', groupBy], queryFn: ({ signal }) => usageReport(groupBy, signal) })

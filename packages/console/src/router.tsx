@@ -1,0 +1,51 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Link } from '@tanstack/react-router'
+import { Shell } from './components/shell.tsx'
+import { Home } from './routes/home.tsx'
+import { useWords } from './words/use-words.tsx'
+
+function Nowhere() {
+  const words = useWords()
+  return (
+    <main className="page" id="content">
+      <div className="empty stack">
+        <h1>{words.nowhere}</h1>
+        <p>
+          <Link to="/">{words.newSession}</Link>
+        </p>
+      </div>
+    </main>
+  )
+}
+
+const root = createRootRoute({ component: Shell, notFoundComponent: Nowhere })
+const routes = [
+  createRoute({ getParentRoute: () => root, path: '/', component: Home }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/s/$id',
+    component: lazyRouteComponent(() => import('./routes/session.tsx'), 'SessionPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/approvals',
+    component: lazyRouteComponent(() => import('./routes/approvals.tsx'), 'ApprovalsPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/overview',
+    component: lazyRouteComponent(() => import('./routes/overview.tsx'), 'OverviewPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/settings',
+    component: lazyRouteComponent(() => import('./routes/settings.tsx'), 'SettingsPage'),
+  }),
+] as const
+
+export const router = createRouter({ routeTree: root.addChildren(routes), scrollRestoration: false })
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router
+  }
+}

@@ -1,0 +1,35 @@
+import { useQuery } from '@tanstack/react-query'
+import { ApprovalCard } from '../components/approval-card.tsx'
+import { Problem } from '../components/problem.tsx'
+import { ListSkeleton } from '../components/session-list.tsx'
+import { approvalsQuery } from '../lib/queries.ts'
+import { usePageTitle } from '../lib/use-page-title.ts'
+import { useWords } from '../words/use-words.tsx'
+
+/** Everything that waits for a person, over all sessions, oldest first. */
+export function ApprovalsPage() {
+  const words = useWords()
+  const { data, error, isPending, refetch } = useQuery(approvalsQuery())
+  usePageTitle(words.approvals)
+  return (
+    <main className="page" id="content">
+      <div className="column narrow">
+        <h1>{words.approvals}</h1>
+        {isPending && <ListSkeleton />}
+        {error && <Problem error={error} retry={() => void refetch()} />}
+        {data === null && <p className="notice">{words.ask.unavailable}</p>}
+        {data?.data.length === 0 && (
+          <div className="empty">
+            <p>{words.ask.empty}</p>
+            <p className="small faint">{words.ask.emptyMore}</p>
+          </div>
+        )}
+        <div className="stack">
+          {data?.data.map((approval) => (
+            <ApprovalCard key={approval.id} approval={approval} named />
+          ))}
+        </div>
+      </div>
+    </main>
+  )
+}
