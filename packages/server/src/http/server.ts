@@ -25,6 +25,7 @@ import { metaRoutes } from './routes/meta.ts'
 import { queueRoutes } from './routes/queue.ts'
 import { originRoutes } from './routes/origin.ts'
 import { sessionRoutes } from './routes/sessions.ts'
+import { threadRoutes } from './routes/threads.ts'
 import { turnRoutes } from './routes/turns.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 
@@ -136,6 +137,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     clientToolRoutes(server, routes)
     webhookRoutes(server, routes)
     queueRoutes(server, routes)
+    threadRoutes(server, routes)
   })
   return {
     fastify,

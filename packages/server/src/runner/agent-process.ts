@@ -40,6 +40,8 @@ export interface AgentProcess {
   send(message: SDKUserMessage): void
   /** Asks it to end its turn. Never rejects: an agent that does not answer is killed by whoever waits. */
   interrupt(): Promise<void>
+  /** Asks it to stop a subagent or a command of its own. Never rejects: what is over already is no trouble. */
+  stopTask(taskId: string): Promise<void>
   /** Ends the process group at once. */
   kill(): void
   /** Ends it in steps; resolves when it is gone. */
@@ -110,6 +112,8 @@ export function startAgent(
       },
     }),
     includePartialMessages: true,
+    // Without it a subagent's tool calls are told, and its words are not.
+    forwardSubagentText: true,
     sessionStore: transcriptStore(settings.store, session.id),
     sessionStoreFlush: 'eager',
     ...(settings.executable !== null && { pathToClaudeCodeExecutable: settings.executable }),
@@ -151,6 +155,9 @@ export function startAgent(
     send: (message) => input.push(message),
     interrupt: async () => {
       await conversation.interrupt().catch(() => undefined)
+    },
+    stopTask: async (taskId) => {
+      await conversation.stopTask(taskId).catch(() => undefined)
     },
     kill,
     stop: async () => {

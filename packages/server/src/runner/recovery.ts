@@ -1,5 +1,6 @@
 import { changeSession, type Decision, type SessionState } from '../sessions/change-session.ts'
 import { activeSince, addUsage, endTurn, newEvent, type TurnOutcome } from '../sessions/end-turn.ts'
+import { leaveThreads } from '../sessions/end-threads.ts'
 import type { SessionContext } from '../sessions/context.ts'
 import { mergeDecisions } from '../sessions/merge-decisions.ts'
 import type { EventRow, TurnRow } from '../store/store.ts'
@@ -44,7 +45,7 @@ export async function recoverOrEnd(
   const pending = state.approvals.filter((row) => row.turnId === turn.id && row.status === 'pending')
   const active = activeSince(turn, spent.activeUntil ?? at)
   const usage = turn.usage || spent.usage ? addUsage(turn.usage ?? NO_USAGE, spent.usage) : null
-  return {
+  return mergeDecisions(leaveThreads(state, turn.id, at), {
     session: {
       ...RELEASED,
       status: 'rescheduling',
@@ -75,7 +76,7 @@ export async function recoverOrEnd(
       newEvent('session.status_rescheduled', turn.id, at),
       newEvent('session.queued', turn.id, at),
     ],
-  }
+  })
 }
 
 /** Brings a session in order that a dead server held. */

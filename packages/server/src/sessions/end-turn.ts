@@ -3,6 +3,7 @@ import type { SessionError } from '@troupe/protocol/event'
 import type { StopReason } from '@troupe/protocol/session'
 import { type NewEvent, NO_USAGE, type SessionPatch, type TurnRow, type UsageTotals } from '../store/store.ts'
 import type { Decision, SessionState } from './change-session.ts'
+import { endThreads } from './end-threads.ts'
 import { usageToWire } from './session-status.ts'
 import { TRANSITIONS } from './transitions.ts'
 
@@ -80,7 +81,8 @@ export function endTurn(state: SessionState, turn: TurnRow, outcome: TurnOutcome
   const modelRequests =
     turn.modelRequests === null ? outcome.modelRequests : turn.modelRequests + (outcome.modelRequests ?? 0)
   const closed = closeApprovals(state, turn, at)
-  const events: NewEvent[] = [...closed.events]
+  const threads = endThreads(state.openThreads ?? [], turn.id, outcome, at)
+  const events: NewEvent[] = [...threads.events, ...closed.events]
   if (outcome.error) events.push(newEvent('session.error', turn.id, at, { error: outcome.error }))
   events.push(
     newEvent(`turn.${outcome.status}`, turn.id, at, {
@@ -146,6 +148,7 @@ export function endTurn(state: SessionState, turn: TurnRow, outcome: TurnOutcome
         },
       },
     ],
+    threads: threads.patches,
     events,
   }
 }
