@@ -55,6 +55,7 @@ test('M18 kill -9 of the server at any moment: what the ledger has, and the requ
     const { id, uuid } = await call<Session>('POST', '/v1/sessions', {
       agent: { type: 'inline', permission_mode: 'bypassPermissions' },
       initial_events: events,
+      recovery: 'fail',
     })
     await model.nextRequest((request) => request.sessionId === uuid)
     await delay(chance.int(0, 900))
