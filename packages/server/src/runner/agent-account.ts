@@ -58,11 +58,6 @@ export class AgentAccount {
     return totals
   }
 
-  /** Whether a turn's account is being kept. */
-  get open(): boolean {
-    return this.#turn !== null
-  }
-
   /** `entries`: what the turn has in the ledger already, where it goes on after a pause. */
   beginTurn(session: SessionRow, turnId: string, entries: LedgerEntry[]): void {
     this.#turn = new TurnAccount(session, turnId, this.#totals, entries)

@@ -1,4 +1,4 @@
-import type { SDKMessage, SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
+import type { SDKResultMessage, SDKMessage, SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { ContentBlock, SessionError } from '@troupe/protocol/event'
 import { idToUuid } from '@troupe/protocol/ids'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -42,9 +42,9 @@ import {
   serverRestarted,
   storeFailed,
 } from './session-errors.ts'
+import { threadUsage } from './thread-usage.ts'
 import type { AccountOfTurn } from './turn-account.ts'
 import { TurnLimits } from './turn-limits.ts'
-import { threadUsage } from './thread-usage.ts'
 import { outcomeOfResult } from './turn-outcome.ts'
 
 /** Subagents of earlier processes that may be taken up again: the newest, at most this many. */
@@ -312,9 +312,10 @@ class SessionRun {
       }, this.#context.stallMs)
     }
     let ended: Ended | null = null
-    /** The account at an answer behind which work goes on. */
-    let behind: AccountOfTurn | null = null
     let over = false
+    /** The newest result, whose account is closed when the turn is really over. */
+    let answer: { message: SDKResultMessage; how: { interrupted: boolean; modelError: SessionError | null } } | null =
+      null
     try {
       this.#background.beginTurn(agent)
       alive()
@@ -324,28 +325,24 @@ class SessionRun {
         const { value: message, done } = await agent.messages.next()
         if (done) break
         alive()
-        // A request behind the answer: the turn's account goes on.
-        if (behind && (message.type === 'stream_event' || message.type === 'assistant')) {
-          this.#account!.beginTurn(session, turn.id, behind.ledger ?? [])
-          behind = null
-        }
         this.#account!.see(message)
         if (message.type === 'result') {
-          const account: AccountOfTurn = behind ?? (await this.#account!.endTurn(message))
-          const interrupted = inbox.interrupted()
           if (ended?.last) await this.#commit(this.#kept(ended.last, turn.id))
+          const interrupted = inbox.interrupted()
           if (message.terminal_reason === 'tool_deferred' && !interrupted && !limits.reached) {
-            ended = { type: 'parked', part: account, last: message }
+            ended = { type: 'parked', part: await this.#account!.endTurn(message), last: message }
             over = true
             break
           }
-          const outcome = outcomeOfResult(message, { account, interrupted, modelError: modelFailure })
-          ended = { type: 'ended', outcome, last: message }
-          modelFailure = null
+          const how = { interrupted, modelError: modelFailure }
+          const outcome = outcomeOfResult(message, { account: NOTHING_USED, ...how })
           // Input that came too late for this turn is with the agent, and what it does next belongs to the next turn.
-          over = outcome.status !== 'completed' || this.#sent.size > 0 || !this.#background.answered()
+          const late = this.#sent.size > 0 || limits.reached
+          over = outcome.status !== 'completed' || late || !this.#background.answered()
+          answer = { message, how }
+          ended = { type: 'ended', outcome, last: message }
           if (over) break
-          behind = account
+          modelFailure = null
           await this.#tell(this.#background.news(), turn.id)
           continue
         }
@@ -374,10 +371,12 @@ class SessionRun {
       this.#gate.end()
       await inbox.ended
     }
-    // What was used behind the answer.
-    if (ended?.type === 'ended' && this.#account!.open)
-      ended.outcome = { ...ended.outcome, ...accountOnly(await this.#account!.endTurn(null)) }
-    if (ended?.type === 'ended' && !fatal && !over && this.#background.unfinished) {
+    const cutOff = !over && this.#background.unfinished
+    if (ended?.type === 'ended' && answer && !fatal) {
+      const account = await this.#account!.endTurn(cutOff ? null : answer.message)
+      ended = { ...ended, outcome: outcomeOfResult(answer.message, { account, ...answer.how }) }
+    }
+    if (ended?.type === 'ended' && !fatal && cutOff) {
       // The answer stands, but the turn's work behind it was cut off with the agent.
       agent.kill()
       const { outcome } = ended
@@ -391,14 +390,13 @@ class SessionRun {
       this.#forgetAgent()
       const exit = await agent.exited
       const error = fatal ?? modelFailure ?? processEnded(exit, agent.failure())
-      const account = ended ? accountIn(ended) : await this.#account!.endTurn(null)
+      const account = ended?.type === 'parked' ? ended.part : await this.#account!.endTurn(null)
       const stopped = (inbox.interrupted() || limits.reached) && !fatal
       const outcome = limits.overrule(brokenOff(stopped ? null : error, account), inbox.interrupted())
       return { type: cut && !inbox.interrupted() ? 'cut' : 'ended', outcome, last: null }
     }
-    const halted = inbox.interrupted() || limits.reached
-    const stopped = ended.type === 'parked' || ended.outcome.status === 'cancelled' || halted
-    if (stopped || this.#background.left) {
+    const stopped = ended.type === 'parked' || ended.outcome.status === 'cancelled' || inbox.interrupted()
+    if (stopped || limits.reached || this.#background.left) {
       // A parked call ends its process. After an interrupt the SDK ends the conversation, and an interrupt or a kill may
       // still be on its way when the result is there: the next turn gets a process that nobody is stopping.
       this.#forgetAgent()
@@ -651,8 +649,6 @@ function accountOnly({ usage, modelRequests, ledger, sdkTotals, cache, cachePref
     cache: cache ?? null,
   }
 }
-
-const accountIn = (ended: Ended): AccountOfTurn => (ended.type === 'parked' ? ended.part : ended.outcome)
 
 /** What an agent process cannot change any more once it runs. */
 const fixed = ({ agent, options, cwd }: SessionRow): string => JSON.stringify([agent, options, cwd])

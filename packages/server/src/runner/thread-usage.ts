@@ -18,26 +18,36 @@ export async function threadUsage(
   return patches.filter(({ patch }) => patch.usage !== null)
 }
 
+interface Used {
+  input_tokens?: number | null
+  output_tokens?: number | null
+  cache_read_input_tokens?: number | null
+  cache_creation_input_tokens?: number | null
+  cache_creation?: { ephemeral_1h_input_tokens?: number | null } | null
+}
+
 interface Entry {
   type?: string
-  message?: { id?: string; usage?: Partial<Record<string, number | null>> }
+  message?: { id?: string; usage?: Used }
 }
 
 /** An answer stands in a transcript once for each of its blocks, each time with the usage of the whole. */
 export function sumOf(entries: string[]): UsageTotals | null {
-  const answers = new Map<string, NonNullable<Entry['message']>['usage']>()
+  const answers = new Map<string, Used>()
   for (const text of entries) {
     if (!text.includes('"assistant"')) continue
     const { type, message } = JSON.parse(text) as Entry
     if (type === 'assistant' && message?.id && message.usage) answers.set(message.id, message.usage)
   }
   if (answers.size === 0) return null
-  const sum = (field: string) => answers.values().reduce((total, usage) => total + (usage?.[field] ?? 0), 0)
+  const sum = (of: (usage: Used) => number | null | undefined) =>
+    answers.values().reduce((total, usage) => total + (of(usage) ?? 0), 0)
   return {
     ...NO_USAGE,
-    inputTokens: sum('input_tokens'),
-    outputTokens: sum('output_tokens'),
-    cacheReadTokens: sum('cache_read_input_tokens'),
-    cacheCreationTokens: sum('cache_creation_input_tokens'),
+    inputTokens: sum((usage) => usage.input_tokens),
+    outputTokens: sum((usage) => usage.output_tokens),
+    cacheReadTokens: sum((usage) => usage.cache_read_input_tokens),
+    cacheCreationTokens: sum((usage) => usage.cache_creation_input_tokens),
+    cacheCreation1hTokens: sum((usage) => usage.cache_creation?.ephemeral_1h_input_tokens),
   }
 }

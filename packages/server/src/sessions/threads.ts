@@ -88,13 +88,12 @@ export function primaryToWire(session: SessionRow, subagents: UsageTotals, now: 
     (session.activeMs + (session.currentTurnId && session.startedAt ? Math.max(0, now - session.startedAt) : 0)) / 1000
   const own = (field: keyof UsageTotals) => Math.max(0, session.usage[field] - subagents[field])
   const usage: UsageTotals = {
+    ...NO_USAGE,
     inputTokens: own('inputTokens'),
     outputTokens: own('outputTokens'),
     cacheReadTokens: own('cacheReadTokens'),
     cacheCreationTokens: own('cacheCreationTokens'),
-    costUsd: 0,
     cacheCreation1hTokens: own('cacheCreation1hTokens'),
-    unreportedRequests: 0,
   }
   return {
     type: 'session_thread',
@@ -128,7 +127,10 @@ function usageOf(usage: UsageTotals, activeSeconds: number): NonNullable<Thread[
     output_tokens: usage.outputTokens,
     cache_read_input_tokens: usage.cacheReadTokens,
     cache_creation_input_tokens: usage.cacheCreationTokens,
-    cache_creation: { ephemeral_1h_input_tokens: 0, ephemeral_5m_input_tokens: usage.cacheCreationTokens },
+    cache_creation: {
+      ephemeral_1h_input_tokens: usage.cacheCreation1hTokens,
+      ephemeral_5m_input_tokens: usage.cacheCreationTokens - usage.cacheCreation1hTokens,
+    },
     list_cost: null,
     active_seconds: activeSeconds,
   }

@@ -27,8 +27,8 @@ import {
 } from './rows.ts'
 import { sql } from './query.ts'
 import { sqliteWebhooks } from './sqlite-webhooks.ts'
-import { sumLedger } from './sum-ledger.ts'
 import type { EventsTable, SessionsTable, Tables, ThreadsTable, TurnsTable } from './schema.ts'
+import { sumLedger } from './sum-ledger.ts'
 import {
   type ClaimLimits,
   type Committed,
