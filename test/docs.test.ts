@@ -175,7 +175,11 @@ describe('what the documents show', () => {
       headers.prefer && body.includes('notes.txt')
         ? { status: 'idle', stop_reason: { type: 'requires_action' }, required_actions: [like({ tool_name: 'Write' })] }
         : headers.prefer
-          ? { status: 'idle', stop_reason: { type: 'end_turn' }, result: { text: text(/^This is what I found/) } }
+          ? {
+              status: 'idle',
+              stop_reason: { type: 'end_turn' },
+              result: { text: text(/^(This is what I found|The subagent)/) },
+            }
           : { type: 'session', id: text(/^sesn_/), last_error: null },
     'GET /v1/sessions/:id': ({ url }) =>
       url.includes('wait_for') ? { status: 'idle', stop_reason: { type: 'interrupted' } } : { type: 'session' },
@@ -196,6 +200,7 @@ describe('what the documents show', () => {
     'GET /v1/sessions/:id/turns': () => ({ data: has(like({ type: 'turn', number: 1 })) }),
     'GET /v1/queue': () => ({ type: 'queue', depth: any, slots: any, data: any }),
     'GET /v1/usage': () => ({ totals: { type: 'usage_totals' }, next_page: null }),
+    'GET /v1/sessions/:id/threads': () => ({ data: has(like({ parent_thread_id: null }), like({ description: any })) }),
     'GET /v1/sessions': () => ({ data: has(like({ type: 'session' })) }),
     'POST /v1/webhook_endpoints': () => ({ type: 'webhook_endpoint', status: 'enabled', secret: text(/^whsec_/) }),
     'GET /v1/webhook_endpoints': () => ({ data: has(like({ type: 'webhook_endpoint' })) }),

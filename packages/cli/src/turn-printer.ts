@@ -47,6 +47,8 @@ export class TurnPrinter {
     const view = (this.#view = fold(before, frame))
     if (view.preview) this.#printPreview(view.preview)
     for (const item of view.items.slice(before.items.length)) this.#printNew(item)
+    if (view.threads !== before.threads) this.#printThreads(before, view)
+    if (view.background !== before.background) this.#printBackground(view)
     if ('seq' in frame) for (const item of changed(before, view)) this.#printChanged(item)
     for (const [index, turn] of view.turns.entries()) if (before.turns[index] !== turn) this.#printTurn(turn)
     if (view.status !== before.status && view.status === 'rescheduling') this.#screen.passing('  … trying again')
@@ -83,6 +85,36 @@ export class TurnPrinter {
     this.#writing = null
     this.#screen.write(this.#cleaner.end())
     this.#screen.endLine()
+  }
+
+  /** What subagents say and do, each line under its name: several may work at once. */
+  #printThreads(before: SessionView, view: SessionView): void {
+    for (const thread of Object.values(view.threads)) {
+      const known = before.threads[thread.id]
+      if (known === thread) continue
+      const indent = `    ${this.#screen.paint.dim(`${cleanLine(thread.description || thread.name)} │`)} `
+      for (const [index, item] of thread.items.entries())
+        if (known?.items[index] !== item) this.#printInside(item, indent)
+      if (thread.status === 'terminated' && known?.status === 'running')
+        this.#noteBelow(`${indent}${this.#screen.paint.red('cut off')}`)
+    }
+  }
+
+  #printInside(item: Item, indent: string): void {
+    if (item.kind === 'agent') this.#noteBelow(clean(item.text).replace(/^/gm, indent))
+    else if (item.kind === 'tool' && (item.result || item.denied)) this.#printTool(item, indent)
+  }
+
+  /** A line that does not break into what is being written. */
+  #noteBelow(line: string): void {
+    this.#screen.endLine()
+    this.#screen.note(line)
+  }
+
+  #printBackground({ background }: SessionView): void {
+    if (background.length === 0) return
+    const names = background.map(({ description }) => cleanLine(description)).join(', ')
+    this.#noteBelow(`  ${this.#screen.paint.dim(`… in the background: ${shorten(names, this.#screen.width - 24)}`)}`)
   }
 
   #printNew(item: Item): void {
@@ -125,7 +157,7 @@ export class TurnPrinter {
     if (item.kind === 'tool' && (item.result || item.denied)) this.#printTool(item)
   }
 
-  #printTool(item: ToolItem): void {
+  #printTool(item: ToolItem, indent = '  '): void {
     // A refused call gets a result too; one line is enough.
     if (this.#printedTools.has(item.id)) return
     this.#printedTools.add(item.id)
@@ -133,10 +165,10 @@ export class TurnPrinter {
     const { paint } = this.#screen
     const time = item.endedAt === null ? '' : `  ${duration(Date.parse(item.endedAt) - Date.parse(item.at))}`
     const text = this.#toolText(item)
-    if (item.denied !== null) this.#screen.note(`  ${paint.yellow('⊘')} ${text}  ${paint.yellow('denied')}`)
+    if (item.denied !== null) this.#screen.note(`${indent}${paint.yellow('⊘')} ${text}  ${paint.yellow('denied')}`)
     else if (item.result?.isError)
-      this.#screen.note(`  ${paint.red('✗')} ${text}${paint.dim(time)}  ${paint.red('failed')}`)
-    else this.#screen.note(`  ${paint.green('✓')} ${text}${paint.dim(time)}`)
+      this.#screen.note(`${indent}${paint.red('✗')} ${text}${paint.dim(time)}  ${paint.red('failed')}`)
+    else this.#screen.note(`${indent}${paint.green('✓')} ${text}${paint.dim(time)}`)
   }
 
   #toolText(item: ToolItem): string {
@@ -161,6 +193,9 @@ function withoutPast(view: SessionView): SessionView {
   return {
     ...view,
     items: view.items.filter((item) => item.turnId !== null && !over.has(item.turnId)),
+    threads: Object.fromEntries(
+      Object.entries(view.threads).filter(([, { turnId }]) => turnId !== null && !over.has(turnId)),
+    ),
     turns: view.turns.filter(isOpenOrLast),
   }
 }

@@ -134,3 +134,28 @@ test('a turn ends in a line of stop reason, time, tokens and cost', () => {
     ]),
   ).toBe('✓ end_turn · 1 min 15 s · 1,234 in, 5 out tokens · $0.0100\n')
 })
+
+test('what a subagent says and does is printed under its name, apart from the answer', () => {
+  const inside = { session_thread_id: 'sthr_1' }
+  const named = { agent_name: 'general-purpose', description: 'Look around' }
+  const created = event('session.thread_created', { ...inside, ...named })
+  const use = event('agent.tool_use', { ...inside, name: 'Bash', input: { command: 'ls' } })
+  expect(
+    printed([
+      created,
+      use,
+      event('agent.tool_result', { ...inside, tool_use_id: use.id, content: [{ type: 'text', text: 'a' }] }),
+      event('agent.message', { ...inside, content: [{ type: 'text', text: 'one\ntwo' }] }),
+      message('z', 'The answer.'),
+    ]),
+  ).toBe(
+    [
+      '  ◇ general-purpose  Look around',
+      '    Look around │ ✓ run  ls  0.0 s',
+      '    Look around │ one',
+      '    Look around │ two',
+      'The answer.',
+      '',
+    ].join('\n'),
+  )
+})

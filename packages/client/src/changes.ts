@@ -1,13 +1,10 @@
 import type { EventType, SessionError, SessionEvent } from '@troupe/protocol/event'
-import type { SessionStatus, StopReason } from '@troupe/protocol/session'
+import type { SessionStatus } from '@troupe/protocol/session'
 import type { Usage } from '@troupe/protocol/turn'
 import { blocksOf, textOf } from './content.ts'
-import type { Item, SessionView, ToolItem, TurnView } from './view.ts'
-
-/** Fields of the view that become others, an item that is new, and one that says more. */
-type Delta = Partial<Omit<SessionView, 'items'>> & { added?: Item; patched?: Patched | null }
-type Patched = { index: number; item: Item }
-type Change = (view: SessionView, event: SessionEvent) => Delta
+import { type Change, type Delta, entry, patch, type Patched, stopReason, words } from './event-parts.ts'
+import { endThread, setThread, startThread, tasksOf } from './thread-changes.ts'
+import type { SessionView, ToolItem, TurnView } from './view.ts'
 
 /** What each type of event changes; null: nothing that the view shows. A type of a later server is not here. */
 export const CHANGES: Record<EventType, Change | null> = {
@@ -38,6 +35,9 @@ export const CHANGES: Record<EventType, Change | null> = {
   'agent.permission_denied': (view, event) => ({
     patched: patchTool(view, event.tool_use_id, { denied: words(event.reason) }),
   }),
+  'agent.thread_message_received': (_view, event) => ({
+    added: { kind: 'user', ...entry(event), content: blocksOf(event.content), state: 'taken' },
+  }),
   'agent.thread_context_compacted': (_view, event) => ({ added: { kind: 'compaction', ...entry(event) } }),
   'session.approval_closed': (view, event) => ({
     patched: patchApproval(view, event.tool_use_id, { state: 'closed', reason: words(event.reason) }),
@@ -58,7 +58,12 @@ export const CHANGES: Record<EventType, Change | null> = {
   'session.queued': null,
   'session.status_running': () => working('running'),
   'session.status_rescheduled': () => working('rescheduling'),
-  'session.status_idle': (_view, event) => ({ status: 'idle', stopReason: stopReason(event), currentTurnId: null }),
+  'session.status_idle': (_view, event) => ({
+    status: 'idle',
+    stopReason: stopReason(event),
+    currentTurnId: null,
+    background: [],
+  }),
   'session.status_terminated': () => ({ status: 'terminated', currentTurnId: null }),
   'session.error': (_view, event) => {
     const error = errorOf(event)
@@ -67,23 +72,12 @@ export const CHANGES: Record<EventType, Change | null> = {
     return { added: { kind: 'error', ...entry(event), error }, ...(lasting && { lastError: error }) }
   },
   'session.usage': (_view, event) => ({ usage: event.usage as Usage }),
-  'session.thread_created': (_view, event) => ({
-    added: {
-      kind: 'thread',
-      ...entry(event),
-      threadId: words(event.session_thread_id),
-      name: words(event.agent_name),
-      description: words(event.description),
-      summary: null,
-      endedAt: null,
-    },
-  }),
-  'session.thread_status_idle': (view, event) => ({
-    patched: patch(view, (item) => item.kind === 'thread' && item.threadId === event.session_thread_id, {
-      summary: words(event.summary),
-      endedAt: event.created_at,
-    }),
-  }),
+  'session.thread_created': startThread,
+  'session.thread_status_running': (view, event) =>
+    setThread(view, event, { status: 'running', stopReason: null, endedAt: null }),
+  'session.thread_status_idle': endThread('idle'),
+  'session.thread_status_terminated': endThread('terminated'),
+  'session.background_work': (_view, event) => ({ background: tasksOf(event.tasks) }),
   'span.model_request_start': null,
   'span.model_request_end': null,
   'turn.started': (view, event) => ({
@@ -112,6 +106,7 @@ function addTool(_view: SessionView, event: SessionEvent): Delta {
       denied: null,
       approval: event.evaluated_permission === 'ask' ? { state: 'pending', reason: null, actor: null } : null,
       endedAt: null,
+      threadId: null,
       sdkId: typeof event.sdk_tool_use_id === 'string' ? event.sdk_tool_use_id : null,
     },
   }
@@ -135,7 +130,7 @@ function endTurn(status: 'completed' | 'failed' | 'cancelled'): Change {
       usage: (event.usage as Usage | null) ?? null,
       endedAt: event.created_at,
     }),
-    ...(view.currentTurnId === event.turn_id && { currentTurnId: null }),
+    ...(view.currentTurnId === event.turn_id && { currentTurnId: null, background: [] }),
   })
 }
 
@@ -178,14 +173,5 @@ function withTurn(view: SessionView, id: string | null, fields: Partial<TurnView
 const patchTool = (view: SessionView, id: unknown, fields: Partial<ToolItem>) =>
   patch(view, (item) => item.kind === 'tool' && (item.id === id || item.sdkId === id), fields)
 
-/** Looked for from the end: what is answered is seldom old. */
-function patch({ items }: SessionView, matches: (item: Item) => boolean, fields: object): Patched | null {
-  const index = items.findLastIndex(matches)
-  return index < 0 ? null : { index, item: { ...items[index], ...fields } as Item }
-}
-
-const entry = ({ id, seq, turn_id, created_at }: SessionEvent) => ({ id, seq, turnId: turn_id, at: created_at })
 const taken = (event: SessionEvent) => (event.processed_at === null ? 'waiting' : 'taken')
-const words = (value: unknown): string => (typeof value === 'string' ? value : '')
-const stopReason = (event: SessionEvent) => (event.stop_reason as StopReason | null) ?? null
 const errorOf = ({ error }: SessionEvent) => (typeof error === 'object' ? (error as SessionError | null) : null)

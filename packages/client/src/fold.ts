@@ -1,5 +1,6 @@
 import type { EventType, PreviewFrame, SessionEvent, StreamFrame } from '@troupe/protocol/event'
 import { CHANGES } from './changes.ts'
+import { insideThread, isInside } from './thread-changes.ts'
 import { emptyView, type Item, type SessionView } from './view.ts'
 
 /**
@@ -26,6 +27,10 @@ function step(view: SessionView, frame: StreamFrame, items: Item[] | readonly It
   const shown = endsPreview(view, event) ? { ...view, preview: null } : view
   if (event.seq <= view.lastSeq) return shown
   const change = Object.hasOwn(CHANGES, event.type) ? CHANGES[event.type as EventType] : null
+  if (isInside(event)) {
+    const told = insideThread(shown, event, change)
+    return { ...told, sessionId: event.session_id, lastSeq: event.seq }
+  }
   const { added, patched, ...set } = change?.(shown, event) ?? {}
   const next = own ? (items as Item[]) : added || patched ? [...items] : items
   if (patched) (next as Item[])[patched.index] = patched.item

@@ -49,6 +49,8 @@ export interface ToolItem extends Entry {
   /** Where somebody was asked: how that stands. `reason`: why it was refused or closed. Null when nobody was. */
   approval: ApprovalView | null
   endedAt: string | null
+  /** The subagent that the call started; its transcript is in the view's `threads`. */
+  threadId: string | null
   /** The agent's own id of the call; results of a restarted server may name only this. */
   sdkId: string | null
 }
@@ -65,7 +67,7 @@ export interface ErrorItem extends Entry {
   error: SessionError
 }
 
-/** A subagent. */
+/** A subagent was started; what it says and does is in the view's `threads`. */
 export interface ThreadItem extends Entry {
   kind: 'thread'
   threadId: string
@@ -89,6 +91,32 @@ export type Item =
   | ErrorItem
   | ThreadItem
   | CompactionItem
+
+/** A subagent's own transcript. */
+export interface ThreadView {
+  id: string
+  /** The thread of its caller; that of the session's own agent is not in `threads`. */
+  parentId: string | null
+  /** The item of the call that started it. */
+  toolId: string | null
+  name: string
+  description: string
+  turnId: string | null
+  status: SessionStatus
+  stopReason: StopReason | null
+  summary: string | null
+  startedAt: string
+  endedAt: string | null
+  items: readonly Item[]
+}
+
+/** A subagent or a command at work behind an answer. */
+export interface BackgroundTask {
+  id: string
+  type: string
+  description: string
+  threadId: string | null
+}
 
 export interface TurnView {
   id: string
@@ -124,7 +152,12 @@ export interface SessionView {
   metadata: Readonly<Record<string, string>>
   currentTurnId: string | null
   turns: readonly TurnView[]
+  /** What the session's own agent and its users said and did. */
   items: readonly Item[]
+  /** Subagents by id, in order of their start. */
+  threads: Readonly<Record<string, ThreadView>>
+  /** What goes on behind an answer of the turn that runs. */
+  background: readonly BackgroundTask[]
   preview: PreviewView | null
 }
 
@@ -140,5 +173,7 @@ export const emptyView: SessionView = {
   currentTurnId: null,
   turns: [],
   items: [],
+  threads: {},
+  background: [],
   preview: null,
 }

@@ -108,3 +108,74 @@ test('fifty thousand events are folded in a moment', () => {
   expect(foldAll(log).items).toHaveLength(50_000)
   expect(performance.now() - start).toBeLessThan(5_000)
 })
+
+test('a subagent has a transcript of its own, under the call that started it, and the main one is without its words', () => {
+  const inside = { session_thread_id: 'sthr_1' }
+  const view = foldAll([
+    ...ONE_TURN.slice(0, 6),
+    event(7, 'agent.tool_use', { name: 'Agent', input: {} }),
+    event(8, 'session.thread_created', {
+      ...inside,
+      agent_name: 'general-purpose',
+      description: 'Look',
+      parent_thread_id: 'sthr_0',
+      tool_use_id: 'sevt_7',
+    }),
+    event(9, 'session.thread_status_running', { ...inside, agent_name: 'general-purpose' }),
+    event(10, 'agent.thread_message_received', { ...inside, content: text('look') }),
+    event(11, 'agent.tool_use', { ...inside, name: 'Bash', input: { command: 'ls' } }),
+    event(12, 'agent.message', { content: text('meanwhile') }),
+    event(13, 'agent.tool_result', { ...inside, tool_use_id: 'sevt_11', content: text('a b') }),
+    event(14, 'agent.message', { ...inside, content: text('inner words') }),
+    event(15, 'session.thread_status_idle', { ...inside, stop_reason: { type: 'end_turn' }, summary: 'inner words' }),
+    event(16, 'agent.message', { ...inside, session_thread_id: 'sthr_unknown', content: text('lost') }),
+  ])
+  expect(view.items.slice(-3)).toMatchObject([
+    { kind: 'tool', name: 'Agent', threadId: 'sthr_1' },
+    { kind: 'thread', threadId: 'sthr_1', summary: 'inner words' },
+    { kind: 'agent', text: 'meanwhile' },
+  ])
+  expect(view.threads).toMatchObject({
+    sthr_1: {
+      toolId: 'sevt_7',
+      status: 'idle',
+      items: [
+        { kind: 'user', state: 'taken' },
+        { kind: 'tool', name: 'Bash', result: { content: text('a b') } },
+        { kind: 'agent', text: 'inner words' },
+      ],
+    },
+  })
+  expect(view.lastSeq).toBe(16)
+})
+
+test('a subagent of a subagent stands in the transcript of the one that started it', () => {
+  const view = foldAll([
+    ...ONE_TURN.slice(0, 6),
+    event(7, 'session.thread_created', { session_thread_id: 'sthr_1', agent_name: 'a', description: 'Outer' }),
+    event(8, 'agent.tool_use', { session_thread_id: 'sthr_1', name: 'Agent', input: {} }),
+    event(9, 'session.thread_created', {
+      session_thread_id: 'sthr_2',
+      agent_name: 'b',
+      description: 'Deep',
+      parent_thread_id: 'sthr_1',
+      tool_use_id: 'sevt_8',
+    }),
+    event(10, 'session.thread_status_terminated', {
+      session_thread_id: 'sthr_2',
+      stop_reason: { type: 'interrupted' },
+    }),
+  ])
+  expect(view.items.filter(({ kind }) => kind === 'thread')).toHaveLength(1)
+  expect(view.threads.sthr_1!.items).toMatchObject([{ kind: 'tool', threadId: 'sthr_2' }, { kind: 'thread' }])
+  expect(view.threads.sthr_2).toMatchObject({ status: 'terminated', stopReason: { type: 'interrupted' } })
+})
+
+test('work behind an answer is shown until it has ended, or its turn', () => {
+  const tasks = [{ id: 'b1', type: 'local_bash', description: 'make', session_thread_id: null }]
+  const before = foldAll([...ONE_TURN.slice(0, 6), event(7, 'session.background_work', { tasks })])
+  expect(before.background).toEqual([{ id: 'b1', type: 'local_bash', description: 'make', threadId: null }])
+  expect(fold(before, event(8, 'session.background_work', { tasks: [] })).background).toEqual([])
+  const cut = event(8, 'turn.cancelled', { stop_reason: { type: 'interrupted' } })
+  expect(fold(before, cut).background).toEqual([])
+})

@@ -46,7 +46,7 @@ export const UserMessage = z.object({
 
 export const UserInterrupt = z.object({
   type: z.literal('user.interrupt'),
-  session_thread_id: z.string().nullish(),
+  session_thread_id: z.string().max(64).nullish().describe('Stops this subagent alone; the turn goes on'),
   mode: z
     .enum(['graceful', 'now'])
     .optional()
@@ -125,6 +125,7 @@ export const EVENT_TYPES = {
   'agent.mcp_tool_result': 'what the MCP tool gave back',
   'agent.custom_tool_use': "the agent calls a client's tool, or asks a question (`AskUserQuestion`)",
   'agent.permission_denied': 'a tool call was refused by policy',
+  'agent.thread_message_received': 'what a subagent was asked; in its own thread',
   'agent.thread_context_compacted': 'older context was summarised',
   'session.created': 'the session exists',
   'session.updated': 'title, metadata or the place in the queue changed',
@@ -137,8 +138,12 @@ export const EVENT_TYPES = {
   'session.usage': 'tokens and cost so far; before every idle',
   'session.approval_closed': 'what was asked needs no answer any more: its deadline passed or its turn ended',
   'session.input_changed': 'a waiting input was edited, moved, cancelled, or became a turn of its own',
-  'session.thread_created': 'a subagent started',
-  'session.thread_status_idle': 'a subagent ended',
+  'session.thread_created': 'a subagent exists',
+  'session.thread_status_running': 'a subagent works',
+  'session.thread_status_idle': 'a subagent ended its work, with the stop reason',
+  'session.thread_status_terminated': 'a subagent was cut off with its turn, or archived',
+  'session.background_work':
+    'work that goes on behind an answer of the turn: each time the whole list; empty: all of it has ended',
   'span.model_request_start': 'a request to the model began',
   'span.model_request_end': 'a request to the model ended, with its usage',
   'turn.started': 'the agent took the input of a turn',

@@ -121,6 +121,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         },
         stallMs: config.model_stall_seconds * 1000,
         backoff: new ModelBackoff(clock, options.random ?? Math.random),
+        backgroundMs: config.background_seconds * 1000,
         agent: {
           store,
           containment,
@@ -135,6 +136,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
             caller: session.options.env,
             configDir,
             version,
+            background: config.background_seconds > 0,
             model: demoModel ? { ANTHROPIC_BASE_URL: demoModel.url, ANTHROPIC_API_KEY: 'demo' } : {},
           })
         },

@@ -25,7 +25,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'saved_agents', status: 'not yet' },
   { id: 'environments', status: 'not yet' },
   { id: 'files', status: 'not yet' },
-  { id: 'threads', status: 'not yet' },
+  { id: 'threads', status: 'yes' },
   { id: 'mcp_servers', status: 'not yet' },
   { id: 'webhooks', status: 'yes' },
   { id: 'schedules', status: 'not yet' },

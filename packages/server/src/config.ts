@@ -68,6 +68,9 @@ export const ConfigSchema = z.object({
     .union([z.boolean(), z.stringbool()])
     .default(false)
     .describe('Whether webhooks may go to private addresses and by http: to all that this machine can reach'),
+  background_seconds: integer(0, 86_400)
+    .default(600)
+    .describe('Time that work in the background may go on behind an answer; 0: nothing may work there'),
   log_level: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')

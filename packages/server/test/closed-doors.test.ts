@@ -224,7 +224,14 @@ test('K12 of the server environment the agent gets what it needs, and nothing el
     LD_PRELOAD: secret,
     CLAUDE_CODE_SSE_PORT: secret,
   }
-  const env = agentEnv({ server, caller: { MINE: 'yes' }, configDir: '/config', model: {}, version: '0' })
+  const env = agentEnv({
+    background: true,
+    server,
+    caller: { MINE: 'yes' },
+    configDir: '/config',
+    model: {},
+    version: '0',
+  })
   expect(JSON.stringify(env)).not.toContain(secret)
   expect(env).toMatchObject({
     PATH: '/bin',

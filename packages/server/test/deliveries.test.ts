@@ -35,7 +35,10 @@ describe('input during a run', () => {
   const inputs = async (id: string) => (await server.get<{ data: PendingInput[] }>(`/v1/sessions/${id}/inputs`)).data
   /** A session whose agent is in the middle of a tool. */
   const busy = async (seconds: number, after: Step[] = [{ say: 'first done' }]) => {
-    const { id, uuid } = await server.create(scripted([bash(`sleep ${seconds}; echo slept`), ...after]), AGENT)
+    const { id, uuid } = await server.create(
+      scripted([bash(`for n in $(seq ${seconds}); do sleep 1; done; echo slept`), ...after]),
+      AGENT,
+    )
     await server.event(id, ({ type }) => type === 'agent.tool_use')
     return { id, uuid }
   }

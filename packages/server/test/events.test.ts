@@ -130,7 +130,6 @@ describe('sending', () => {
     ['user.tool_result', { type: 'user.tool_result', tool_use_id: 'sevt_1', content: [] }],
     ['user.define_outcome', { type: 'user.define_outcome', description: 'x' }],
     ['system.message', { type: 'system.message', content: [] }],
-    ['session_thread_id', { type: 'user.interrupt', session_thread_id: 'sthr_1' }],
   ])('E15 %s is refused by name until it exists', async (name, event) => {
     const { id } = await server.create(null)
     const reply = await refused(id, [event])

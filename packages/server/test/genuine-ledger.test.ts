@@ -88,7 +88,9 @@ describe('the ledger and the bill', () => {
   })
 
   test('M2 a turn that was interrupted in a tool has cost what was billed, and so has the next one', async () => {
-    const { id, uuid } = await server.create(scripted('Slow', [{ tools: bash('sleep 1001') }]), { agent })
+    const { id, uuid } = await server.create(scripted('Slow', [{ tools: bash('while true; do sleep 1; done') }]), {
+      agent,
+    })
     await server.event(id, ({ type }) => type === 'agent.tool_use')
     await server.post(`/v1/sessions/${id}/events`, { events: [{ type: 'user.interrupt' }] })
     expect((await server.idle(id)).stop_reason).toEqual({ type: 'interrupted' })
@@ -129,7 +131,7 @@ describe('the ledger and the bill', () => {
   test('M4 the turn after a killed one costs what it costs, though the agent has forgotten what came before', async () => {
     const { id, uuid } = await server.create(scripted('First', [{ say: 'one', usage }]), { agent })
     await server.idle(id)
-    await server.send(id, scripted('Second', [{ tools: bash('sleep 1002'), usage }]))
+    await server.send(id, scripted('Second', [{ tools: bash('while true; do sleep 1; done'), usage }]))
     await server.event(id, ({ type }) => type === 'agent.tool_use')
     // Until the request is in the ledger; then the tool is all that is lost.
     await expect.poll(async () => (await ledgerOf(id)).input_tokens, { timeout: 5_000 }).toBe(20_000)
@@ -212,7 +214,7 @@ describe('the ledger and the bill', () => {
   })
 
   test('M7 a turn ends with its time, in the middle of a tool, and the session goes on', async () => {
-    const { id } = await server.create(scripted('Slow', [{ tools: bash('sleep 1003') }]), {
+    const { id } = await server.create(scripted('Slow', [{ tools: bash('while true; do sleep 1; done') }]), {
       agent,
       limits: { turn_timeout_seconds: 2 },
     })

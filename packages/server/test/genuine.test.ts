@@ -198,7 +198,7 @@ describe('with the genuine agent', () => {
 
   test('G12 an interrupt in the middle of a tool ends turn and tool, and the session goes on', async () => {
     const { id } = await server.create(
-      scripted('Slow', [{ tools: [{ name: 'Bash', input: { command: 'sleep 1001' } }] }]),
+      scripted('Slow', [{ tools: [{ name: 'Bash', input: { command: 'while true; do sleep 1; done' } }] }]),
       {
         agent: { type: 'inline', ...bypass },
       },

@@ -5,6 +5,12 @@ import { all, Anthropic088, counted, GENERATIONS, say, STREAMING_AGENT, upTo } f
 import { type TestServer, testServer } from './support/server.ts'
 
 const idle = (event: { type: string }) => event.type === 'session.status_idle'
+/** A server with agents that start subagents. */
+async function serverOf() {
+  const server = await testServer()
+  return { url: server.url, [Symbol.asyncDispose]: () => server.stop() }
+}
+
 const PLAIN = { agent: 'agent_default', environment_id: 'env_default' }
 
 describe.each(GENERATIONS)('the official SDK $version', ({ version, Client, accumulate }) => {
@@ -220,6 +226,47 @@ describe.each(GENERATIONS)('the official SDK $version', ({ version, Client, accu
       { method: 'DELETE', path: `/v1/sessions/${id}` },
       { method: 'POST', path: `/v1/sessions/${id}/archive` },
     ])
+  })
+
+  test('W14 threads are listed, read, followed and archived', async () => {
+    await using working = await serverOf()
+    const { sessions } = new Client(counted(working.url).options).beta
+    const { id } = await sessions.create({ ...PLAIN, initial_events: [say('subagent done')] })
+    const seen = await upTo(await sessions.events.stream(id), idle)
+    const created = seen.find(({ type }) => type === 'session.thread_created') as { session_thread_id: string }
+    const listed = await all(sessions.threads.list(id, { limit: 1 }))
+    expect(listed).toHaveLength(2)
+    expect(listed[0]).toMatchObject({ type: 'session_thread', parent_thread_id: null })
+    expect(listed[1]).toMatchObject({ id: created.session_thread_id, parent_thread_id: listed[0]!.id, status: 'idle' })
+    expect(await all(sessions.threads.list(id, { statuses: ['running'] }))).toEqual([])
+    const where = { session_id: id }
+    expect(await sessions.threads.retrieve(created.session_thread_id, where)).toEqual(
+      expect.objectContaining({ id: created.session_thread_id, workflow_run_id: null }),
+    )
+    const events = await all(sessions.threads.events.list(created.session_thread_id, { ...where, limit: 2 }))
+    const stream = await sessions.threads.events.stream(created.session_thread_id, where)
+    const followed = await upTo(stream, ({ type }) => type === 'session.thread_status_idle')
+    expect(followed.map((event) => 'id' in event && event.id)).toEqual(events.map((event) => event.id))
+    expect(followed.map(({ type }) => type)).toContain('agent.message')
+    const primary = await all(sessions.threads.events.list(listed[0]!.id, where))
+    expect(primary.filter(({ type }) => type === 'agent.message')).toMatchObject([
+      { content: [{ text: 'outer words' }] },
+    ])
+    const archived = await sessions.threads.archive(created.session_thread_id, where)
+    expect(archived.status).toBe('terminated')
+    const missing = await sessions.threads.retrieve('sthr_none', where).catch((error: unknown) => error)
+    expect(missing).toBeInstanceOf(Client.NotFoundError)
+  })
+
+  test('W15 the tool runner of the SDK leaves the calls of subagents alone, and ends when the session is idle', async () => {
+    await using working = await serverOf()
+    const { sessions } = new Client(counted(working.url).options).beta
+    const { id } = await sessions.create({ ...PLAIN, initial_events: [say('subagent done')] })
+    const runner = sessions.events.toolRunner(id, { tools: [], maxIdleMs: 100 })
+    // It shows the calls of tools that it does not have, and answers none.
+    expect((await all(runner)).map(({ name, posted }) => [name, posted])).toEqual([['Agent', false]])
+    const events = await all(sessions.events.list(id))
+    expect(events.filter(({ type }) => type === 'user.tool_result' || type === 'user.custom_tool_result')).toEqual([])
   })
 
   test('W11 models are listed', async () => {

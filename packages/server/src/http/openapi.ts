@@ -72,7 +72,7 @@ function asAnswered<T extends object>(document: T): T {
   for (const [path, methods] of Object.entries(paths))
     for (const [method, operation] of Object.entries(methods)) {
       const creates = path === '/v1/sessions' && method === 'post'
-      const streams = path.endsWith('/events/stream')
+      const streams = path.endsWith('/stream')
       for (const [status, { content }] of Object.entries(operation.responses)) {
         const json = content?.['application/json']
         if (!content || !json) continue

@@ -26,6 +26,7 @@ import { metaRoutes } from './routes/meta.ts'
 import { queueRoutes } from './routes/queue.ts'
 import { originRoutes } from './routes/origin.ts'
 import { sessionRoutes } from './routes/sessions.ts'
+import { threadRoutes } from './routes/threads.ts'
 import { turnRoutes } from './routes/turns.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 import { usageRoutes } from './routes/usage.ts'
@@ -142,6 +143,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     webhookRoutes(server, routes)
     queueRoutes(server, routes)
     usageRoutes(server, routes)
+    threadRoutes(server, routes)
   })
   return {
     fastify,

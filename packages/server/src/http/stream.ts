@@ -1,6 +1,7 @@
 import type { DeltaType, PreviewFrame } from '@troupe/protocol/event'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Preview } from '../log/previews.ts'
+import type { EventRow } from '../store/store.ts'
 import type { RouteContext } from './server.ts'
 import { eventFrame, openStream } from './sse.ts'
 
@@ -11,6 +12,8 @@ export interface StreamOptions {
   until: 'idle' | null
   /** Kinds of messages that are shown while they are being written. */
   deltas: DeltaType[]
+  /** Only the events of this subagent; null: only what is not inside of any. Absent: all. */
+  threadId?: string | null
 }
 
 /** Streams a session's log: replay, then live, with no gap and no repetition; previews between events, for those who asked. */
@@ -27,9 +30,10 @@ export async function streamSession(
   try {
     for await (const page of context.sessions.log.follow(sessionId, options.after, stream.signal)) {
       for (const event of page) {
-        await stream.send(eventFrame(event.json, event.seq))
         cursor = event.seq
-        if (options.until === 'idle' && /^session\.status_(idle|terminated)$/.test(event.row.type)) return reply
+        if (!isShown(event.row, options.threadId)) continue
+        await stream.send(eventFrame(event.json, event.seq))
+        if (options.until === 'idle' && isEnd(event.row, options.threadId)) return reply
       }
       if (page.length > 0) continue
       if (options.deltas.length > 0) {
@@ -45,6 +49,18 @@ export async function streamSession(
     stream.end()
   }
   return reply
+}
+
+function isShown({ threadId, type }: EventRow, wanted: string | null | undefined): boolean {
+  if (wanted === undefined) return true
+  return wanted === null ? threadId === null || type.startsWith('session.thread_') : threadId === wanted
+}
+
+/** The end of a session's work, or of the one subagent's that is shown. */
+function isEnd({ type }: EventRow, wanted: string | null | undefined): boolean {
+  return wanted
+    ? /^session\.thread_status_(idle|terminated)$/.test(type)
+    : /^session\.status_(idle|terminated)$/.test(type)
 }
 
 interface Shown {

@@ -15,6 +15,8 @@ export interface AgentEnvInput {
   /** Endpoint and key of the demo model, when it plays. */
   model: Record<string, string>
   version: string
+  /** Whether work may go on behind an answer. */
+  background: boolean
 }
 
 /** The whole environment of an agent. What the server sets wins over the caller, the caller over what is passed. */
@@ -23,8 +25,8 @@ export function agentEnv(input: AgentEnvInput): Record<string, string> {
     // The agent's own housekeeping has no place in a server; the operator may set these otherwise.
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
     CLAUDE_CODE_DISABLE_AUTO_MEMORY: '1',
-    // Until work may go on behind a turn, a subagent ends before the turn that started it.
-    CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: '1',
+    // A subagent then ends before the turn that started it.
+    ...(input.background ? {} : { CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: '1' }),
   }
   for (const [name, value] of Object.entries(input.server))
     if (value !== undefined && PASSED.test(name) && !NOT_PASSED.test(name)) env[name] = value
@@ -33,6 +35,8 @@ export function agentEnv(input: AgentEnvInput): Record<string, string> {
     ...input.caller,
     ...input.model,
     CLAUDE_CONFIG_DIR: input.configDir,
+    // Says when a turn is really over: a result alone may be followed by another.
+    CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS: '1',
     CLAUDE_AGENT_SDK_CLIENT_APP: `troupe/${input.version}`,
   }
 }

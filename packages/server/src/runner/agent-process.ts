@@ -46,6 +46,8 @@ export interface AgentProcess {
   interrupt(): Promise<void>
   /** Its running totals by model, and whether asking costs a request to the plan it is signed in with. Null: no answer. */
   usage(): Promise<{ models: Record<string, ModelUsage>; plan: boolean } | null>
+  /** Asks it to stop a subagent or a command of its own. Never rejects: what is over already is no trouble. */
+  stopTask(taskId: string): Promise<void>
   /** Ends the process group at once. */
   kill(): void
   /** Ends it in steps; resolves when it is gone. */
@@ -119,6 +121,8 @@ export function startAgent(
       },
     }),
     includePartialMessages: true,
+    // Without it a subagent's tool calls are told, and its words are not.
+    forwardSubagentText: true,
     sessionStore: transcriptStore(settings.store, session.id),
     sessionStoreFlush: 'eager',
     ...(settings.executable !== null && { pathToClaudeCodeExecutable: settings.executable }),
@@ -172,6 +176,9 @@ export function startAgent(
       } catch {
         return null
       }
+    },
+    stopTask: async (taskId) => {
+      await conversation.stopTask(taskId).catch(() => undefined)
     },
     kill,
     stop: async () => {

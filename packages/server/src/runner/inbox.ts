@@ -15,6 +15,8 @@ export interface Inbox {
   signal: AbortSignal
   /** An interrupt has come, and the agent is being stopped. */
   onInterrupt(): void
+  /** One subagent is to stop; the turn goes on. */
+  onThreadInterrupt(threadId: string): void
   /** Input for the turn that runs. */
   onSteer(event: EventRow): void
 }
@@ -25,7 +27,7 @@ export interface Inbox {
  */
 export function watchInbox(
   context: RunContext,
-  agent: AgentProcess,
+  agent: Pick<AgentProcess, 'interrupt' | 'kill'>,
   inbox: Inbox,
 ): { interrupted(): boolean; ended: Promise<void> } {
   const { sessionId, epoch, turnId, after, signal } = inbox
@@ -34,6 +36,7 @@ export function watchInbox(
   let grace: NodeJS.Timeout | undefined
 
   const obey = (event: EventRow) => {
+    if (event.threadId !== null) return inbox.onThreadInterrupt(event.threadId)
     interrupted = true
     const { mode, grace_ms } = JSON.parse(event.body) as { mode: 'graceful' | 'now'; grace_ms?: number }
     clearTimeout(grace)
@@ -54,7 +57,7 @@ export function watchInbox(
       const at = clock.now()
       const { id, type, seq } = event
       const body = JSON.parse(event.body) as Record<string, unknown>
-      const taken = { id, type, turnId, threadId: null, processedAt: at, body, repeats: seq }
+      const taken = { id, type, turnId, threadId: event.threadId, processedAt: at, body, repeats: seq }
       await log.commit({ sessionId, at, epoch, events: [taken] })
     }
   }

@@ -1,6 +1,7 @@
 import { changeSession, type Decision, type SessionState } from '../sessions/change-session.ts'
 import { accountOfCut } from '../sessions/cut-account.ts'
 import type { TurnPart } from '../sessions/approval-state.ts'
+import { leaveThreads } from '../sessions/end-threads.ts'
 import { activeSince, endTurn, newEvent, type TurnOutcome } from '../sessions/end-turn.ts'
 import type { SessionContext } from '../sessions/context.ts'
 import { mergeDecisions } from '../sessions/merge-decisions.ts'
@@ -46,7 +47,7 @@ export async function recoverOrEnd(
   }
   const pending = state.approvals.filter((row) => row.turnId === turn.id && row.status === 'pending')
   const active = activeSince(turn, spent.activeUntil ?? at)
-  return {
+  return mergeDecisions(leaveThreads(state, turn.id, at), {
     session: {
       ...RELEASED,
       status: 'rescheduling',
@@ -79,7 +80,7 @@ export async function recoverOrEnd(
       newEvent('session.status_rescheduled', turn.id, at),
       newEvent('session.queued', turn.id, at),
     ],
-  }
+  })
 }
 
 /** Brings a session in order that a dead server held. */

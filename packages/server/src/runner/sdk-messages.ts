@@ -4,6 +4,7 @@ import { newId } from '@troupe/protocol/ids'
 import type { NewEvent } from '../store/store.ts'
 import { clientToolName, type Evaluation, isClientTool } from './policy.ts'
 import { modelError } from './session-errors.ts'
+import { isTalk, type ThreadChanges, ThreadTracker } from './thread-messages.ts'
 
 type KindOf<M> = M extends { type: 'system'; subtype: infer S extends string }
   ? `system/${S}`
@@ -85,6 +86,8 @@ export interface Translated {
   /** Whether the message itself is kept whole, for the origin API's `messages`, exports and later event kinds. */
   keep: boolean
   preview: PreviewChange | null
+  /** What became of subagents. */
+  threads: ThreadChanges
   /** The agent reported that a request to the model failed; the turn may yet be saved by a retry. */
   modelError: SessionError | null
 }
@@ -102,7 +105,8 @@ interface Writing {
 export class Translator {
   readonly #toolUses = new Map<string, { eventId: string; kind: 'tool' | 'mcp' | 'custom' }>()
   readonly #evaluate: (name: string, input: unknown) => Evaluation
-  readonly #threads = new Map<string, { threadId: string; agentName: string }>()
+  /** The subagents of this process. */
+  readonly threads: ThreadTracker
   /** Calls that were refused, by the agent's id of the call, until their result tells them. */
   readonly #denied = new Map<string, { name: string; reason: string }>()
   readonly #inFlight = new Set<string>()
@@ -110,8 +114,9 @@ export class Translator {
   #open: { eventId: string; kind: DeltaType } | null = null
 
   /** `evaluate`: what the policy says of a call. */
-  constructor(evaluate: (name: string, input: unknown) => Evaluation) {
+  constructor(sessionId: string, evaluate: (name: string, input: unknown) => Evaluation) {
     this.#evaluate = evaluate
+    this.threads = new ThreadTracker(sessionId, (toolUseId) => this.#toolUses.get(toolUseId)?.eventId ?? null)
   }
 
   /** Remembers which event told a call that an earlier process made. */
@@ -124,6 +129,7 @@ export class Translator {
   beginTurn(): void {
     this.#writing = null
     this.#inFlight.clear()
+    this.threads.beginTurn()
   }
 
   /** Tools called and not answered yet: while there are any, silence is not a stalled model. */
@@ -143,9 +149,12 @@ export class Translator {
       asks: [],
       keep: fate === 'event' || fate === 'turn' || fate === 'kept',
       preview: null,
+      threads: this.threads.begin(turnId, at),
       modelError: null,
     }
-    const add = (type: string, body: Record<string, unknown>, id = newId('sevt'), threadId: string | null = null) =>
+    const inside = this.threads.of(message)
+    if (inside && isTalk(message)) result.keep = false
+    const add = (type: string, body: Record<string, unknown>, id = newId('sevt'), threadId = inside) =>
       result.events.push({ id, type, turnId, threadId, processedAt: at, body })
     switch (message.type) {
       case 'assistant':
@@ -167,21 +176,28 @@ export class Translator {
   }
 
   #assistant(message: SDKAssistantMessage, add: Add, result: Translated): void {
+    if (message.error && message.parent_tool_use_id !== null) {
+      // The subagent's caller is told; whether the turn fails is for the main agent to say.
+      return
+    }
     if (message.error) {
       // The agent words a failed request as if the model had said it; it is an error, not a message.
       result.modelError = modelError(message.error, textOf(message.message.content))
       return
     }
-    // What a subagent says is its thread's; the message is kept whole until threads have logs of their own.
-    if (message.parent_tool_use_id !== null) return
+    // Nobody could tell its words from the main agent's.
+    const inside = this.threads.of(message)
+    if (message.parent_tool_use_id !== null && !inside) return
+    this.threads.requested(message)
+    const claim = (kind: DeltaType) => (inside ? newId('sevt') : this.#claim(kind))
     for (const block of message.message.content) {
       if (block.type === 'text') {
         if (block.text !== '')
-          add('agent.message', { content: [{ type: 'text', text: block.text }] }, this.#claim('agent.message'))
+          add('agent.message', { content: [{ type: 'text', text: block.text }] }, claim('agent.message'))
       } else if (block.type === 'thinking' || block.type === 'redacted_thinking') {
-        add('agent.thinking', {}, this.#claim('agent.thinking'))
+        add('agent.thinking', {}, claim('agent.thinking'))
       } else if (block.type === 'tool_use') {
-        this.#toolUse(block, null, add, result)
+        this.#toolUse(block, inside, add, result)
       }
     }
   }
@@ -208,7 +224,8 @@ export class Translator {
   }
 
   #toolResults(message: SDKUserMessage, add: Add): void {
-    if (message.parent_tool_use_id !== null || typeof message.message.content === 'string') return
+    if (typeof message.message.content === 'string') return
+    if (message.parent_tool_use_id !== null && !this.threads.of(message)) return
     for (const block of message.message.content) {
       if (block.type !== 'tool_result') continue
       const use = this.#toolUses.get(block.tool_use_id)
@@ -320,22 +337,14 @@ export class Translator {
         this.denied(message.tool_use_id, message.tool_name, message.message)
         break
       case 'task_started':
-        if (message.subagent_type) {
-          const thread = { threadId: newId('sthr'), agentName: message.subagent_type }
-          this.#threads.set(message.task_id, thread)
-          const body = { agent_name: thread.agentName, description: message.description, workflow_run_id: null }
-          add('session.thread_created', body, undefined, thread.threadId)
-        }
+        this.threads.started(message, add)
         break
-      case 'task_notification': {
-        const thread = this.#threads.get(message.task_id)
-        if (!thread) break
-        this.#threads.delete(message.task_id)
-        const stop_reason = { type: THREAD_STOPS[message.status] }
-        const body = { agent_name: thread.agentName, stop_reason, stop_details: null, summary: message.summary }
-        add('session.thread_status_idle', body, undefined, thread.threadId)
+      case 'task_updated':
+        this.threads.updated(message)
         break
-      }
+      case 'task_notification':
+        this.threads.ended(message, add)
+        break
       case 'local_command_output':
         add('agent.message', { content: [{ type: 'text', text: message.content }] })
         break
@@ -356,9 +365,7 @@ export class Translator {
   }
 }
 
-const THREAD_STOPS = { completed: 'end_turn', stopped: 'interrupted', failed: 'retries_exhausted' } as const
-
-type Add = (type: string, body: Record<string, unknown>, id?: string, threadId?: string | null) => void
+export type Add = (type: string, body: Record<string, unknown>, id?: string, threadId?: string | null) => void
 type StreamEvent = Extract<SDKMessage, { type: 'stream_event' }>['event']
 
 function textOf(content: readonly { type: string }[]): string {

@@ -1,4 +1,4 @@
-import type { SDKMessage, SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
+import type { SDKResultMessage, SDKMessage, SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { ContentBlock, SessionError } from '@troupe/protocol/event'
 import { idToUuid } from '@troupe/protocol/ids'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -10,6 +10,7 @@ import { changeSession, type Decision, type SessionState } from '../sessions/cha
 import type { SessionContext } from '../sessions/context.ts'
 import { awaitAnswer, type TurnPart } from '../sessions/approval-state.ts'
 import { endAndGoOn } from '../sessions/continue-turn.ts'
+import { leaveThreads } from '../sessions/end-threads.ts'
 import { endTurn, newEvent, type TurnOutcome } from '../sessions/end-turn.ts'
 import { applyDecision, mergeDecisions } from '../sessions/merge-decisions.ts'
 import { requeueSteers } from '../sessions/requeue-steers.ts'
@@ -25,6 +26,7 @@ import {
 import { type AgentProcess, type AgentSettings, type CallJudge, startAgent } from './agent-process.ts'
 import { type AgentAccount, NOTHING_USED } from './agent-account.ts'
 import { ApprovalGate } from './approval-gate.ts'
+import { type BackgroundNews, BackgroundWork } from './background-work.ts'
 import { watchInbox } from './inbox.ts'
 import { keepAccount } from './keep-account.ts'
 import { clientToolId } from './policy.ts'
@@ -40,9 +42,13 @@ import {
   serverRestarted,
   storeFailed,
 } from './session-errors.ts'
+import { threadUsage } from './thread-usage.ts'
 import type { AccountOfTurn } from './turn-account.ts'
 import { TurnLimits } from './turn-limits.ts'
 import { outcomeOfResult } from './turn-outcome.ts'
+
+/** Subagents of earlier processes that may be taken up again: the newest, at most this many. */
+const KNOWN_THREADS = 1_000
 
 export interface RunContext {
   sessions: SessionContext
@@ -57,6 +63,8 @@ export interface RunContext {
   clientTools(sessionId: string): Promise<{ url: string; token: string }>
   /** Milliseconds of silence, with no tool at work, after which the model counts as gone. */
   stallMs: number
+  /** Milliseconds that work in the background may go on behind an answer. */
+  backgroundMs: number
   logger: Logger
 }
 
@@ -100,6 +108,7 @@ class SessionRun {
   #limits: TurnLimits | null = null
   /** The session's options as the agent was started with them. */
   #startedWith = ''
+  readonly #background: BackgroundWork
   #agent: AgentProcess | null = null
   #lastSeq: number
   /** Inputs that the turn's agent has taken. */
@@ -116,7 +125,9 @@ class SessionRun {
     this.#gate = new ApprovalGate(context, claimed.id, claimed.epoch, draining, (toolUseId, name, reason) =>
       this.#translator.denied(toolUseId, name, reason),
     )
-    this.#translator = new Translator(this.#gate.evaluate)
+    this.#translator = new Translator(claimed.id, this.#gate.evaluate)
+    const { threads } = this.#translator
+    this.#background = new BackgroundWork(context.backgroundMs, (taskId) => threads.threadOfTask(taskId))
   }
 
   /** Runs the next queued turn to its end. False when there is none, or none is to be taken: the session is released. */
@@ -125,6 +136,8 @@ class SessionRun {
     if (!begun) return false
     const { session, turn } = begun
     const ended = await this.#runTurn(session, turn, begun.inputs)
+    const { touched } = this.#translator.threads
+    const threads = await this.#insist(() => threadUsage(this.#context.sessions.store, this.#id, touched))
     this.#context.previews.clear(this.#id)
     const messages = ended.last ? [{ turnId: turn.id, body: JSON.stringify(ended.last) }] : []
     let goesOn = false
@@ -133,12 +146,13 @@ class SessionRun {
       const cut = this.#translator.cutRequest(turn.id, at)
       if (ended.type === 'parked') {
         goesOn = false
-        return { ...awaitAnswer(state, now, at, ended.part), messages }
+        const left = leaveThreads(state, now.id, at)
+        return { ...[left, awaitAnswer(state, now, at, ended.part), { threads }].reduce(mergeDecisions), messages }
       }
       if (ended.type === 'cut') {
         goesOn = false
         return mergeDecisions(
-          { events: cut },
+          { events: cut, threads },
           await recoverOrEnd(this.#context.sessions, state, now, ended.outcome, at),
         )
       }
@@ -149,7 +163,7 @@ class SessionRun {
       const end = endAndGoOn(after, endTurn(after, current, ended.outcome, at), at)
       goesOn = end.session?.status !== 'idle'
       const released = goesOn ? {} : { session: { holder: null, leaseUntil: null } }
-      return { ...[late, { events: cut }, end, released].reduce<Decision>(mergeDecisions, {}), messages }
+      return { ...[late, { events: cut }, end, { threads }, released].reduce<Decision>(mergeDecisions, {}), messages }
     }
     await this.#insist(() => this.#change(decide))
     return goesOn
@@ -273,13 +287,14 @@ class SessionRun {
       this.#sent.set(idToUuid(event.id), event)
       agent.send(userMessage([event], 'next'))
     }
-    const inbox = watchInbox(this.#context, agent, {
+    const inbox = watchInbox(this.#context, this.#stoppable(agent), {
       sessionId: session.id,
       epoch: this.#epoch,
       turnId: turn.id,
       after: this.#lastSeq,
       signal: stop.signal,
       onInterrupt: () => this.#gate.end(),
+      onThreadInterrupt: (threadId) => this.#stopThread(agent, threadId),
       onSteer: steer,
     })
     const onEnding = () => {
@@ -292,12 +307,17 @@ class SessionRun {
     const alive = () => {
       clearTimeout(watchdog)
       watchdog = setTimeout(() => {
-        if (this.#translator.toolsInFlight > 0) alive()
+        if (this.#translator.toolsInFlight > 0 || this.#background.waiting) alive()
         else kill(modelStalled(Math.round(this.#context.stallMs / 1000)))
       }, this.#context.stallMs)
     }
     let ended: Ended | null = null
+    let over = false
+    /** The newest result, whose account is closed when the turn is really over. */
+    let answer: { message: SDKResultMessage; how: { interrupted: boolean; modelError: SessionError | null } } | null =
+      null
     try {
+      this.#background.beginTurn(agent)
       alive()
       if (opening.message.length > 0) agent.send(userMessage(opening.message, 'later'))
       for (const event of opening.steers) steer(event)
@@ -307,19 +327,30 @@ class SessionRun {
         alive()
         this.#account!.see(message)
         if (message.type === 'result') {
-          const account = await this.#account!.endTurn(message)
+          if (ended?.last) await this.#commit(this.#kept(ended.last, turn.id))
           const interrupted = inbox.interrupted()
-          ended =
-            message.terminal_reason === 'tool_deferred' && !interrupted && !limits.reached
-              ? { type: 'parked', part: account, last: message }
-              : {
-                  type: 'ended',
-                  outcome: outcomeOfResult(message, { account, interrupted, modelError: modelFailure }),
-                  last: message,
-                }
-          break
+          if (message.terminal_reason === 'tool_deferred' && !interrupted && !limits.reached) {
+            ended = { type: 'parked', part: await this.#account!.endTurn(message), last: message }
+            over = true
+            break
+          }
+          const how = { interrupted, modelError: modelFailure }
+          const outcome = outcomeOfResult(message, { account: NOTHING_USED, ...how })
+          // Input that came too late for this turn is with the agent, and what it does next belongs to the next turn.
+          const late = this.#sent.size > 0 || limits.reached
+          over = outcome.status !== 'completed' || late || !this.#background.answered()
+          answer = { message, how }
+          ended = { type: 'ended', outcome, last: message }
+          if (over) break
+          modelFailure = null
+          await this.#tell(this.#background.news(), turn.id)
+          continue
         }
+        const news = this.#background.observe(message)
         modelFailure = (await this.#record(message, turn.id)) ?? modelFailure
+        await this.#tell(news, turn.id)
+        over = this.#background.over(message)
+        if (over) break
         // A bad key does not become good: the agent would try for minutes.
         if (message.type === 'system' && message.subtype === 'api_retry' && message.error_status === 401)
           kill(modelError('authentication_failed', 'The model endpoint refused the credential (401).'))
@@ -334,10 +365,24 @@ class SessionRun {
     } finally {
       clearTimeout(watchdog)
       limits.end()
+      this.#background.endTurn()
       this.#ending.removeEventListener('abort', onEnding)
       stop.abort()
       this.#gate.end()
       await inbox.ended
+    }
+    const cutOff = !over && this.#background.unfinished
+    if (ended?.type === 'ended' && answer && !fatal) {
+      const account = await this.#account!.endTurn(cutOff ? null : answer.message)
+      ended = { ...ended, outcome: outcomeOfResult(answer.message, { account, ...answer.how }) }
+    }
+    if (ended?.type === 'ended' && !fatal && cutOff) {
+      // The answer stands, but the turn's work behind it was cut off with the agent.
+      agent.kill()
+      const { outcome } = ended
+      const error = inbox.interrupted() ? null : processEnded(await agent.exited, agent.failure())
+      const stopReason = { type: error ? 'retries_exhausted' : 'interrupted' }
+      ended = { ...ended, outcome: { ...outcome, status: error ? 'failed' : 'cancelled', stopReason, error } }
     }
     if (!ended || fatal) {
       // The conversation has broken off: this process takes no other turn.
@@ -345,12 +390,13 @@ class SessionRun {
       this.#forgetAgent()
       const exit = await agent.exited
       const error = fatal ?? modelFailure ?? processEnded(exit, agent.failure())
-      const account = ended ? accountIn(ended) : await this.#account!.endTurn(null)
+      const account = ended?.type === 'parked' ? ended.part : await this.#account!.endTurn(null)
       const stopped = (inbox.interrupted() || limits.reached) && !fatal
       const outcome = limits.overrule(brokenOff(stopped ? null : error, account), inbox.interrupted())
       return { type: cut && !inbox.interrupted() ? 'cut' : 'ended', outcome, last: null }
     }
-    if (ended.type === 'parked' || ended.outcome.status === 'cancelled' || inbox.interrupted() || limits.reached) {
+    const stopped = ended.type === 'parked' || ended.outcome.status === 'cancelled' || inbox.interrupted()
+    if (stopped || limits.reached || this.#background.left) {
       // A parked call ends its process. After an interrupt the SDK ends the conversation, and an interrupt or a kill may
       // still be on its way when the result is there: the next turn gets a process that nobody is stopping.
       this.#forgetAgent()
@@ -395,6 +441,8 @@ class SessionRun {
   async #startAgent(session: SessionRow, { redrive, recover }: Opening): Promise<AgentProcess> {
     const { agent, prepareEnv, sessions, clientTools } = this.#context
     const resume = await sessions.store.hasTranscript(session.id)
+    const { rows } = await sessions.store.listThreads(session.id, undefined, 'desc', KNOWN_THREADS, null)
+    this.#translator.threads.know(rows)
     const tools = customToolsOf(session.agent).length > 0 ? await clientTools(session.id) : null
     const judge: CallJudge = (...call) => this.#gate.judge(...call)
     const start = { resume, redrive, recover, clientTools: tools }
@@ -431,10 +479,16 @@ class SessionRun {
       await this.#noteTaken(taken)
       return null
     }
-    const { events, asks, keep, preview, modelError } = this.#translator.translate(message, turnId, at)
+    const { events, asks, keep, preview, threads, modelError } = this.#translator.translate(message, turnId, at)
     this.#context.backoff.note(message)
     const change: SessionChange = { sessionId: this.#id, at, epoch: this.#epoch, events }
     if (asks.length > 0) change.newApprovals = this.#gate.rowsFor(asks, at)
+    if (threads.made.length > 0) change.newThreads = threads.made
+    if (threads.patches.length > 0) change.threads = threads.patches
+    const over = this.#translator.threads.touched.filter((row) =>
+      threads.patches.some(({ id, patch }) => id === row.id && patch.status === 'idle'),
+    )
+    if (over.length > 0) change.threads = [...threads.patches, ...(await threadUsage(sessions.store, this.#id, over))]
     if (keep) change.messages = [{ turnId, body: JSON.stringify(message) }]
     if (kindOf(message) === 'system/api_retry') await this.#reschedule(message as never, turnId, change)
     else if (this.#rescheduled && (message.type === 'stream_event' || message.type === 'assistant') && !modelError) {
@@ -442,7 +496,7 @@ class SessionRun {
       change.session = { status: 'running' }
       change.events = [newEvent('session.status_running', turnId, at), ...events]
     }
-    if (change.events!.length > 0 || change.messages) {
+    if (change.events!.length > 0 || change.messages || change.threads) {
       const shown = previews.get(this.#id)
       if (shown && events.some((event) => event.id === shown.eventId)) previews.clear(this.#id)
       await this.#commit(change)
@@ -455,6 +509,32 @@ class SessionRun {
       if (shown?.eventId === preview.eventId) previews.set(this.#id, { ...shown, text: shown.text + preview.text })
     }
     return modelError
+  }
+
+  /** A result that another followed in the same turn. */
+  #kept(message: SDKMessage, turnId: string): SessionChange {
+    const at = this.#context.sessions.clock.now()
+    return { sessionId: this.#id, at, epoch: this.#epoch, messages: [{ turnId, body: JSON.stringify(message) }] }
+  }
+
+  async #tell(news: BackgroundNews | null, turnId: string): Promise<void> {
+    if (!news) return
+    const at = this.#context.sessions.clock.now()
+    const events = [newEvent('session.background_work', turnId, at, { ...news })]
+    await this.#commit({ sessionId: this.#id, at, epoch: this.#epoch, events })
+  }
+
+  /** The agent as an interrupt sees it: one that only waits for work in the background has no turn to end. */
+  #stoppable(agent: AgentProcess): Pick<AgentProcess, 'interrupt' | 'kill'> {
+    return {
+      kill: () => agent.kill(),
+      interrupt: async () => (this.#background.waiting ? agent.kill() : agent.interrupt()),
+    }
+  }
+
+  #stopThread(agent: AgentProcess, threadId: string): void {
+    const task = this.#translator.threads.taskOf(threadId)
+    if (task !== null) void agent.stopTask(task)
   }
 
   #rescheduled = false
@@ -569,8 +649,6 @@ function accountOnly({ usage, modelRequests, ledger, sdkTotals, cache, cachePref
     cache: cache ?? null,
   }
 }
-
-const accountIn = (ended: Ended): AccountOfTurn => (ended.type === 'parked' ? ended.part : ended.outcome)
 
 /** What an agent process cannot change any more once it runs. */
 const fixed = ({ agent, options, cwd }: SessionRow): string => JSON.stringify([agent, options, cwd])

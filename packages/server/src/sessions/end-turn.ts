@@ -14,6 +14,7 @@ import {
 } from '../store/store.ts'
 import type { Decision, SessionState } from './change-session.ts'
 import { budgetToWire, isSpent } from './budget.ts'
+import { endThreads } from './end-threads.ts'
 import { TRANSITIONS } from './transitions.ts'
 import { addUsage, usageToWire } from './usage-totals.ts'
 
@@ -93,7 +94,8 @@ export function endTurn(state: SessionState, turn: TurnRow, outcome: TurnOutcome
   const turnMs = turn.activeMs + lately
   const activeMs = session.activeMs + lately
   const closed = closeApprovals(state, turn, at)
-  const events: NewEvent[] = [...closed.events]
+  const threads = endThreads(state.openThreads ?? [], turn.id, outcome, at)
+  const events: NewEvent[] = [...threads.events, ...closed.events]
   if (outcome.error) events.push(newEvent('session.error', turn.id, at, { error: outcome.error }))
   events.push(
     newEvent(`turn.${outcome.status}`, turn.id, at, {
@@ -165,6 +167,7 @@ export function endTurn(state: SessionState, turn: TurnRow, outcome: TurnOutcome
         },
       },
     ],
+    threads: threads.patches,
     events,
     ...(outcome.ledger && { ledger: outcome.ledger }),
   }

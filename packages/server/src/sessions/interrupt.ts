@@ -2,6 +2,7 @@ import { newId } from '@troupe/protocol/ids'
 import type { NewEvent, TurnRow } from '../store/store.ts'
 import type { Decision, SessionState } from './change-session.ts'
 import { endTurn, NEVER_STARTED } from './end-turn.ts'
+import { interruptThread } from './interrupt-thread.ts'
 import { mergeDecisions } from './merge-decisions.ts'
 
 export interface QueuedInterrupt {
@@ -10,6 +11,8 @@ export interface QueuedInterrupt {
   graceMs: number | null
   /** The turn it is meant for; null means the one that runs. */
   turnId: string | null
+  /** The subagent that it stops, alone; without one it stops the turn. */
+  threadId?: string | null
 }
 
 export function newInterrupt(mode: 'graceful' | 'now', graceMs: number | null, turnId: string | null): QueuedInterrupt {
@@ -25,6 +28,7 @@ export const isInRun = ({ session }: Pick<SessionState, 'session'>, turn: TurnRo
  * or for an answer ends at once; with nothing to stop, it is noted as taken.
  */
 export function interruptDecision(state: SessionState, interrupt: QueuedInterrupt, at: number): Decision {
+  if (interrupt.threadId) return interruptThread(state, { ...interrupt, threadId: interrupt.threadId }, at)
   const { openTurns } = state
   const target =
     interrupt.turnId === null

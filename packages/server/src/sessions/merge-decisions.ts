@@ -2,7 +2,18 @@ import type { Decision, SessionState } from './change-session.ts'
 
 /** Two decisions of one transaction, in their order; of two values for a field the second counts. */
 export function mergeDecisions(first: Decision, second: Decision): Decision {
-  const both = <K extends 'newTurns' | 'turns' | 'events' | 'newApprovals' | 'approvals' | 'grants' | 'ledger'>(
+  const both = <
+    K extends
+      | 'newTurns'
+      | 'turns'
+      | 'newThreads'
+      | 'threads'
+      | 'events'
+      | 'newApprovals'
+      | 'approvals'
+      | 'grants'
+      | 'ledger',
+  >(
     key: K,
   ) => {
     const items = [...(first[key] ?? []), ...(second[key] ?? [])]
@@ -12,6 +23,8 @@ export function mergeDecisions(first: Decision, second: Decision): Decision {
     session: { ...first.session, ...second.session },
     ...both('newTurns'),
     ...both('turns'),
+    ...both('newThreads'),
+    ...both('threads'),
     ...both('events'),
     ...both('newApprovals'),
     ...both('approvals'),
@@ -26,6 +39,7 @@ export function mergeDecisions(first: Decision, second: Decision): Decision {
 /** The state as it will be after a decision, for the next decision of the same transaction. */
 export function applyDecision(state: SessionState, decision: Decision): SessionState {
   const patches = new Map((decision.turns ?? []).map(({ id, patch }) => [id, patch]))
+  const ended = new Set((decision.threads ?? []).map(({ id }) => id))
   const closed = new Set((decision.approvals ?? []).map(({ id }) => id))
   return {
     session: { ...state.session, ...decision.session },
@@ -34,5 +48,6 @@ export function applyDecision(state: SessionState, decision: Decision): SessionS
       ...(decision.newTurns ?? []),
     ],
     approvals: state.approvals.filter((row) => !closed.has(row.id)),
+    ...(state.openThreads && { openThreads: state.openThreads.filter((row) => !ended.has(row.id)) }),
   }
 }

@@ -13,7 +13,9 @@ import type { Idempotency } from './create-session.ts'
 import { type Answer, answerDecision, answerOf, resultAnswer } from './decide-approval.ts'
 import { deliver } from './deliver.ts'
 import { interruptDecision, newInterrupt, type QueuedInterrupt } from './interrupt.ts'
+import { interruptedThread } from './interrupt-thread.ts'
 import { applyDecision, mergeDecisions } from './merge-decisions.ts'
+import { requireThread } from './threads.ts'
 import { promptText } from './admission.ts'
 import { assertTakesInput, type Input } from './queue-turn.ts'
 
@@ -34,6 +36,8 @@ export async function sendEvents(
   const sent = events.map((event) => parseInput(sessionId, event))
   const delivery = deliveryOf(sent)
   if (sent.some((entry) => 'text' in entry)) assertCanRun(context.settings, session.agent.permission_mode)
+  for (const entry of sent)
+    if ('mode' in entry && entry.threadId) await requireThread(context, sessionId, entry.threadId)
   const ids = JSON.stringify({ event_ids: sent.map(idOf) })
   await changeSession(context, sessionId, async (state, at) => {
     const inputs = await newInputs(context, sessionId, sent)
@@ -98,12 +102,8 @@ function parseInput(sessionId: string, event: InputEvent): Sent {
   if (event.type === 'user.custom_tool_result') return resultAnswer(event as z.infer<typeof UserCustomToolResult>)
   if (event.type === 'user.interrupt') {
     const interrupt = event as Interrupt
-    if (interrupt.session_thread_id)
-      throw new ApiError(
-        'unsupported_feature',
-        'Interrupting a single thread is not supported yet; leave session_thread_id out.',
-      )
-    return newInterrupt(interrupt.mode ?? 'graceful', interrupt.grace_ms ?? null, null)
+    const queued = newInterrupt(interrupt.mode ?? 'graceful', interrupt.grace_ms ?? null, null)
+    return { ...queued, threadId: interruptedThread(sessionId, interrupt.session_thread_id) }
   }
   throw new ApiError('unsupported_feature', `Events of type "${event.type}" are not supported yet.`)
 }

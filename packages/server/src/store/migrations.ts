@@ -273,4 +273,30 @@ export const MIGRATIONS: readonly string[] = [
   alter table sessions add column cache_prefix text;
   alter table turns add column cache text;
   `,
+  `
+  create table threads (
+    id text primary key,
+    session_id text not null,
+    parent_id text,
+    turn_id text,
+    tool_use_id text,
+    task_id text not null,
+    agent_name text not null,
+    description text not null,
+    model text,
+    background integer not null,
+    status text not null,
+    stop_reason text,
+    summary text,
+    usage text,
+    active_ms integer not null,
+    running_since integer,
+    created_at integer not null,
+    updated_at integer not null,
+    archived_at integer
+  );
+  create index threads_session on threads (session_id, created_at, id);
+  create index threads_running on threads (session_id) where status = 'running';
+  create index events_thread on events (session_id, thread_id, seq) where thread_id is not null;
+  `,
 ]

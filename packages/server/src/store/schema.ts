@@ -8,6 +8,7 @@ export interface Tables {
   messages: MessagesTable
   approvals: ApprovalsTable
   grants: GrantsTable
+  threads: ThreadsTable
   transcript: TranscriptTable
   tombstones: { id: string; deleted_at: number }
   idempotency: IdempotencyTable
@@ -74,6 +75,28 @@ export interface TurnsTable {
   running_since: number | null
   resume: string | null
   recoveries: string
+}
+
+export interface ThreadsTable {
+  id: string
+  session_id: string
+  parent_id: string | null
+  turn_id: string | null
+  tool_use_id: string | null
+  task_id: string
+  agent_name: string
+  description: string
+  model: string | null
+  background: number
+  status: string
+  stop_reason: string | null
+  summary: string | null
+  usage: string | null
+  active_ms: number
+  running_since: number | null
+  created_at: number
+  updated_at: number
+  archived_at: number | null
 }
 
 export interface EventsTable {

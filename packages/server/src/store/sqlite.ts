@@ -2,15 +2,7 @@ import Sqlite from 'better-sqlite3'
 import { newId } from '@troupe/protocol/ids'
 import { isWebhookType } from '@troupe/protocol/webhook'
 import { chmodSync, closeSync, existsSync, openSync } from 'node:fs'
-import {
-  type Compilable,
-  DummyDriver,
-  type ExpressionBuilder,
-  Kysely,
-  SqliteAdapter,
-  SqliteIntrospector,
-  SqliteQueryCompiler,
-} from 'kysely'
+import type { Compilable, ExpressionBuilder } from 'kysely'
 import {
   type ApprovalFilter,
   approvalFromRow,
@@ -33,8 +25,9 @@ import {
   turnPatchToColumns,
   turnToRow,
 } from './rows.ts'
+import { sql } from './query.ts'
 import { sqliteWebhooks } from './sqlite-webhooks.ts'
-import type { EventsTable, SessionsTable, Tables, TurnsTable } from './schema.ts'
+import type { EventsTable, SessionsTable, Tables, ThreadsTable, TurnsTable } from './schema.ts'
 import { sumLedger } from './sum-ledger.ts'
 import {
   type ClaimLimits,
@@ -57,16 +50,10 @@ import {
   VersionConflict,
 } from './store.ts'
 import type { WebhookStore } from './webhooks.ts'
+import { outsideOfThreads, RUNNING_THREADS, threadFromRow, threadsPage, threadWrites } from './threads.ts'
 
-/** Builds SQL and never runs it: better-sqlite3 is synchronous, and a group commit needs that. */
-const sql = new Kysely<Tables>({
-  dialect: {
-    createAdapter: () => new SqliteAdapter(),
-    createDriver: () => new DummyDriver(),
-    createIntrospector: (db) => new SqliteIntrospector(db),
-    createQueryCompiler: () => new SqliteQueryCompiler(),
-  },
-})
+/** What is erased with a session. */
+const TABLES_OF_A_SESSION = ['turns', 'threads', 'events', 'messages', 'transcript', 'approvals', 'grants'] as const
 
 /** Characters of event bodies in one page of a tail, about: what a reader that stalls keeps in memory. */
 const MAX_PAGE_CHARS = 1_000_000
@@ -171,6 +158,7 @@ export class SqliteStore implements Store {
     for (const { id, patch } of change.turns ?? [])
       this.#run(sql.updateTable('turns').set(turnPatchToColumns(patch)).where('id', '=', id))
     this.#writeApprovals(change)
+    for (const query of threadWrites(change)) this.#run(query)
     const events = this.#insertEvents(change, numbers.firstSeq)
     this.#insertMessages(change, numbers.firstMessage)
     if (change.ledger) writeLedger((text) => this.#statement(text), change.ledger)
@@ -273,8 +261,7 @@ export class SqliteStore implements Store {
   deleteSession(id: string, at: number, version?: number, effect?: SessionChange['effect']): Promise<void> {
     return this.#writer.write(() => {
       this.#number({ sessionId: id, at, ...(version !== undefined && { version }) }, true)
-      for (const table of ['turns', 'events', 'messages', 'transcript', 'approvals', 'grants'] as const)
-        this.#statement(`delete from ${table} where session_id = ?`).run(id)
+      for (const table of TABLES_OF_A_SESSION) this.#statement(`delete from ${table} where session_id = ?`).run(id)
       this.#statement('delete from sessions where id = ?').run(id)
       this.#statement('insert or replace into tombstones (id, deleted_at) values (?, ?)').run(id, at)
       // The outbox keeps what it has to tell: names and numbers, for its time.
@@ -303,9 +290,11 @@ export class SqliteStore implements Store {
     const approvals = this.#statement(
       'select * from approvals where session_id = ? and open = 1 order by created_at, id',
     )
+    const threads = this.#statement(RUNNING_THREADS).all(id) as ThreadsTable[]
     return {
       session,
       openTurns: rows.map(turnFromRow),
+      openThreads: threads.map(threadFromRow),
       approvals: (approvals.all(id) as ApprovalsTable[]).map(approvalFromRow),
     }
   }
@@ -375,6 +364,16 @@ export class SqliteStore implements Store {
     return { rows: rows.slice(0, limit).map(turnFromRow), more: rows.length > limit }
   }
 
+  async readThread(sessionId: string, threadId: string) {
+    const row = this.#statement('select * from threads where id = ? and session_id = ?').get(threadId, sessionId)
+    return row ? threadFromRow(row as ThreadsTable) : null
+  }
+
+  async listThreads(...[sessionId, statuses, order, limit, after]: Parameters<Store['listThreads']>) {
+    const rows = this.#all<ThreadsTable>(threadsPage(sessionId, statuses, order, limit + 1, after))
+    return { rows: rows.slice(0, limit).map(threadFromRow), more: rows.length > limit }
+  }
+
   async readEvents(sessionId: string, after: number, limit: number): Promise<EventRow[]> {
     const rows = this.#statement('select * from events where session_id = ? and seq > ? order by seq limit ?')
     const page: EventRow[] = []
@@ -392,6 +391,8 @@ export class SqliteStore implements Store {
     if (filter.afterSeq !== undefined) query = query.where('seq', '>', filter.afterSeq)
     if (filter.beforeSeq !== undefined) query = query.where('seq', '<', filter.beforeSeq)
     if (filter.types) query = query.where('type', 'in', filter.types)
+    if (filter.threadId) query = query.where('thread_id', '=', filter.threadId)
+    else if (filter.threadId === null) query = query.where(outsideOfThreads)
     if (filter.turnId) query = query.where('turn_id', '=', filter.turnId)
     query = query.where((eb) => eb.and(createdAt(eb, filter.createdAt)))
     const rows = this.#all<EventsTable>(query.orderBy('seq', order).limit(limit + 1))

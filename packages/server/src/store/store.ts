@@ -199,6 +199,39 @@ export interface EventRow {
   body: string
 }
 
+export type ThreadStatus = 'running' | 'idle' | 'terminated'
+
+/** A subagent's conversation. The session's own agent has no row: its thread is the session. */
+export interface ThreadRow {
+  id: string
+  sessionId: string
+  /** Null when the session's own agent started it. */
+  parentId: string | null
+  /** The turn that it works, or last worked, in. */
+  turnId: string | null
+  /** The event of the call that started it. */
+  toolUseId: string | null
+  /** The agent's own id of it, kept when it is taken up again. */
+  taskId: string
+  agentName: string
+  description: string
+  model: string | null
+  background: boolean
+  status: ThreadStatus
+  stopReason: StopReason | null
+  summary: string | null
+  /** Of its own model requests; `costUsd` is not tracked and 0. */
+  usage: UsageTotals | null
+  /** Milliseconds at work, without the stretch that `runningSince` began. */
+  activeMs: number
+  runningSince: number | null
+  createdAt: number
+  updatedAt: number
+  archivedAt: number | null
+}
+
+export type ThreadPatch = Partial<Omit<ThreadRow, 'id' | 'sessionId' | 'taskId' | 'createdAt' | 'updatedAt'>>
+
 export interface MessageRow {
   n: number
   turnId: string | null
@@ -221,6 +254,8 @@ export interface SessionChange {
   session?: SessionPatch
   newTurns?: TurnRow[]
   turns?: { id: string; patch: TurnPatch }[]
+  newThreads?: ThreadRow[]
+  threads?: { id: string; patch: ThreadPatch }[]
   events?: NewEvent[]
   newApprovals?: ApprovalRow[]
   approvals?: { id: string; patch: ApprovalPatch }[]
@@ -236,6 +271,8 @@ export interface SessionState {
   session: SessionRow
   openTurns: TurnRow[]
   approvals: ApprovalRow[]
+  /** Subagents at work. Absent where a state is made of another one. */
+  openThreads?: ThreadRow[]
 }
 
 export interface Committed {
@@ -294,6 +331,8 @@ export interface Position {
 }
 
 export interface EventFilter {
+  /** Events of one subagent; null: what is not inside of any subagent. */
+  threadId?: string | null | undefined
   types?: string[] | undefined
   turnId?: string | undefined
   afterSeq?: number | undefined
@@ -385,6 +424,16 @@ export interface Store {
     limit: number,
     after: number | null,
   ): Promise<{ rows: TurnRow[]; more: boolean }>
+
+  readThread(sessionId: string, threadId: string): Promise<ThreadRow | null>
+  /** Threads by (created, id), after the one given. */
+  listThreads(
+    sessionId: string,
+    statuses: ThreadStatus[] | undefined,
+    order: 'asc' | 'desc',
+    limit: number,
+    after: { at: number; id: string } | null,
+  ): Promise<{ rows: ThreadRow[]; more: boolean }>
 
   /**
    * Events with `seq` greater than `after`, in order: what a tail reads. At most `limit`, and no more once their bodies

@@ -9,7 +9,7 @@ import {
   type Store,
   VersionConflict,
 } from '../../src/store/store.ts'
-import { change, event, sessionRow, turnRow } from '../support/rows.ts'
+import { change, event, sessionRow, threadRow, turnRow } from '../support/rows.ts'
 
 /** Limits that limit nothing. */
 const FREE = { slots: 1_000, perKey: 1_000 }
@@ -99,6 +99,56 @@ export function storeContract(
         [[null], 0.1, 1],
         [['red'], 0.3, 1],
       ])
+    })
+
+    test('H15 threads are written with their change or not at all, listed by age and status, and erased with the session', async () => {
+      const id = await create()
+      const rows = [1, 2, 3].map((n) => threadRow(id, { createdAt: n, taskId: `t${n}` }))
+      await store.commit(change(id, { newThreads: rows, events: [event('session.thread_created')] }))
+      const lost = { newThreads: [threadRow(id)], epoch: 7 }
+      await expect(store.commit(change(id, lost))).rejects.toThrow(StaleEpoch)
+      const patch = {
+        status: 'idle',
+        stopReason: { type: 'end_turn' },
+        usage: { ...NO_USAGE, outputTokens: 5 },
+      } as const
+      await store.commit(change(id, { at: 9_000, threads: [{ id: rows[1]!.id, patch }] }))
+      expect(await store.readThread(id, rows[1]!.id)).toEqual({ ...rows[1], ...patch, updatedAt: 9_000 })
+      expect(await store.readThread('sesn_other', rows[1]!.id)).toBeNull()
+      const ids = async (...page: Parameters<Store['listThreads']>) => {
+        const { rows: found, more } = await store.listThreads(...page)
+        return [...found.map((row) => rows.findIndex((known) => known.id === row.id)), more]
+      }
+      expect(await ids(id, undefined, 'asc', 2, null)).toEqual([0, 1, true])
+      expect(await ids(id, undefined, 'asc', 2, { at: 2, id: rows[1]!.id })).toEqual([2, false])
+      expect(await ids(id, undefined, 'desc', 3, null)).toEqual([2, 1, 0, false])
+      expect(await ids(id, ['running'], 'asc', 9, null)).toEqual([0, 2, false])
+      expect(await ids(id, [], 'asc', 9, null)).toEqual([false])
+      const state = await store.readSessionState(id)
+      expect(state!.openThreads!.map((row) => row.id)).toEqual([rows[0]!.id, rows[2]!.id])
+      await store.deleteSession(id, 10_000)
+      expect((await store.listThreads(id, undefined, 'asc', 9, null)).rows).toEqual([])
+    })
+
+    test('H1 events are listed by thread: one subagent, or what is not inside of any', async () => {
+      const id = await create()
+      const of = (type: string, threadId: string | null) => ({ ...event(type), threadId })
+      await store.commit(
+        change(id, {
+          events: [
+            of('agent.message', null),
+            of('session.thread_created', 'sthr_a'),
+            of('agent.message', 'sthr_a'),
+            of('agent.message', 'sthr_b'),
+          ],
+        }),
+      )
+      const seqs = async (threadId: string | null | undefined, order: 'asc' | 'desc' = 'asc') =>
+        (await store.listEvents(id, { threadId }, order, 10)).rows.map(({ seq }) => seq)
+      expect(await seqs('sthr_a')).toEqual([3, 4])
+      expect(await seqs(null)).toEqual([1, 2, 3])
+      expect(await seqs(null, 'desc')).toEqual([3, 2, 1])
+      expect(await seqs(undefined)).toEqual([1, 2, 3, 4, 5])
     })
 
     test('L2 one change is whole: events, session, turn, messages and outbox, or none of them', async () => {

@@ -13,6 +13,8 @@
  *   exhausted   one api_retry, then a failed model request
  *   refused STATUS MS   one api_retry with this status and delay, then hold
  *   spend N     a request for N dollars every few ms, until it is interrupted or has spent its budget
+ *   subagent M  start a subagent that works; M: done ends it and the turn, hold waits, crash exits, known takes up the same each time
+ *   behind M    answer while a subagent works in the background; M: hold leaves it there, crash exits, quiet ends it and says no more, follow ends it and begins to answer
  *   cost N      a result whose running total is N dollars     error TYPE  a failed model request
  */
 import { spawn } from 'node:child_process'
@@ -30,6 +32,7 @@ const emit = (message) => write({ ...message, uuid: randomUUID(), session_id })
 const usage = { input_tokens: 10, output_tokens: 5, cache_read_input_tokens: 0, cache_creation_input_tokens: 0 }
 let total = Number(process.env.FAKE_TOTAL ?? 0)
 let stubborn = false
+const state = (word) => emit({ type: 'system', subtype: 'session_state_changed', state: word })
 let holding = false
 
 const assistant = (content, more = {}) =>
@@ -157,6 +160,57 @@ const play = {
       error: 'overloaded',
     })
     holding = 'exhausted'
+  },
+  subagent: (mode) => {
+    const call = `toolu_${randomUUID()}`
+    assistant([{ type: 'tool_use', id: call, name: 'Agent', input: { description: 'Inner', prompt: 'look' } }])
+    const task_id = mode === 'known' ? `task_of_${session_id}` : `task_${randomUUID()}`
+    emit({
+      type: 'system',
+      subtype: 'task_started',
+      task_id,
+      tool_use_id: call,
+      description: 'Inner',
+      subagent_type: 'general-purpose',
+      is_backgrounded: false,
+      task_type: 'local_agent',
+      prompt: 'look',
+    })
+    assistant([{ type: 'text', text: 'inner words' }], { parent_tool_use_id: call, agent_id: task_id })
+    if (mode === 'crash') return play.crash()
+    if (mode === 'hold') return void (holding = true)
+    emit({
+      type: 'system',
+      subtype: 'task_notification',
+      task_id,
+      tool_use_id: call,
+      status: 'completed',
+      output_file: '',
+      summary: 'inner report',
+    })
+    emit({
+      type: 'user',
+      message: { role: 'user', content: [{ type: 'tool_result', tool_use_id: call, content: 'inner report' }] },
+      parent_tool_use_id: null,
+    })
+    play.say('outer words')
+  },
+  behind: (mode) => {
+    state('running')
+    const task_id = `task_${randomUUID()}`
+    const task = { task_id, task_type: 'local_agent', subagent_type: 'general-purpose', description: 'Behind' }
+    emit({ type: 'system', subtype: 'background_tasks_changed', tasks: [task] })
+    emit({ type: 'system', subtype: 'task_started', ...task, is_backgrounded: true, prompt: 'look' })
+    play.say('first')
+    state('idle')
+    if (mode === 'crash') process.stdout.write('', () => process.exit(7))
+    if (mode !== 'quiet' && mode !== 'follow') return
+    emit({ type: 'system', subtype: 'task_notification', task_id, status: 'stopped', output_file: '', summary: '' })
+    emit({ type: 'system', subtype: 'background_tasks_changed', tasks: [] })
+    if (mode !== 'follow') return
+    state('running')
+    text('second')
+    holding = true
   },
   cost: (amount) => {
     total = Number(amount)

@@ -1,6 +1,13 @@
 import { newId } from '@troupe/protocol/ids'
 import { resolveAgent } from '../../src/agents/resolve-agent.ts'
-import { type NewEvent, NO_USAGE, type SessionChange, type SessionRow, type TurnRow } from '../../src/store/store.ts'
+import {
+  type NewEvent,
+  NO_USAGE,
+  type SessionChange,
+  type SessionRow,
+  type ThreadRow,
+  type TurnRow,
+} from '../../src/store/store.ts'
 
 /** A session as it is before its first change. */
 export function sessionRow(fields: Partial<SessionRow> = {}): SessionRow {
@@ -41,6 +48,31 @@ export function sessionRow(fields: Partial<SessionRow> = {}): SessionRow {
     endedAt: null,
     createdAt: at,
     updatedAt: at,
+    archivedAt: null,
+    ...fields,
+  }
+}
+
+export function threadRow(sessionId: string, fields: Partial<ThreadRow> = {}): ThreadRow {
+  return {
+    id: newId('sthr'),
+    sessionId,
+    parentId: null,
+    turnId: 'turn_1',
+    toolUseId: null,
+    taskId: 'task',
+    agentName: 'general-purpose',
+    description: 'Look',
+    model: null,
+    background: false,
+    status: 'running',
+    stopReason: null,
+    summary: null,
+    usage: null,
+    activeMs: 0,
+    runningSince: 1_000,
+    createdAt: 1_000,
+    updatedAt: 1_000,
     archivedAt: null,
     ...fields,
   }

@@ -1,14 +1,15 @@
-import { ApiError } from '@troupe/protocol/error'
 import { DELTA_TYPES, type DeltaType, SendEvents, SessionEvent } from '@troupe/protocol/event'
 import { ListEvents, page, StreamQuery } from '@troupe/protocol/session'
 import { z } from 'zod'
 import { requireSession } from '../../sessions/change-session.ts'
 import { sendEvents } from '../../sessions/send-events.ts'
-import { eventJson, eventToWire } from '../../log/wire.ts'
-import type { EventFilter, EventRow, SessionRow } from '../../store/store.ts'
-import { createdAtRange, sessionIdOf, SessionParams } from '../params.ts'
+import { eventToWire } from '../../log/wire.ts'
+import type { EventRow, SessionRow } from '../../store/store.ts'
+import { answerEvents } from '../list-events.ts'
+import { sessionIdOf, SessionParams } from '../params.ts'
 import { replies } from '../reply-schema.ts'
 import type { RouteContext, Server } from '../server.ts'
+import { positionOf } from '../stream-position.ts'
 import { streamSession } from '../stream.ts'
 import { callerGone, preferredWait, waitForIdle } from '../wait.ts'
 
@@ -18,7 +19,7 @@ const tags = ['Events']
 const MISSED_TURN_MS = 60_000
 
 export function eventRoutes(server: Server, context: RouteContext): void {
-  const { sessions, cursors, clock } = context
+  const { sessions, clock } = context
   const { store } = sessions
   const watched = new Watched()
 
@@ -64,27 +65,7 @@ export function eventRoutes(server: Server, context: RouteContext): void {
     async (request, reply) => {
       const id = sessionIdOf(request.params.session_id)
       await requireSession(sessions, id)
-      const query = request.query
-      const order = query.order ?? 'asc'
-      const filter: EventFilter = {
-        types: query['types[]'],
-        turnId: query.turn_id,
-        afterSeq: query.after_seq,
-        beforeSeq: query.before_seq,
-        createdAt: createdAtRange(query),
-      }
-      const scope = ['events', id, order, filter]
-      const from = cursors.decode(query.page, scope)
-      const place = from && { [order === 'asc' ? 'afterSeq' : 'beforeSeq']: from.at }
-      const { rows, more } = await store.listEvents(id, { ...filter, ...place }, order, query.limit ?? 100)
-      const last = rows.at(-1)
-      const next = more && last ? cursors.encode({ at: last.seq, id: last.id, backward: false }, scope) : null
-      // The stored text is passed on as it is: a page of 1,000 events is not parsed to be written again.
-      const body = `{"data":[${rows.map(eventJson).join(',')}],"next_page":${JSON.stringify(next)},"prev_page":null}`
-      return reply
-        .type('application/json')
-        .serializer((text: string) => text)
-        .send(body as never)
+      return answerEvents(context, reply, id, request.query)
     },
   )
 
@@ -109,7 +90,7 @@ export function eventRoutes(server: Server, context: RouteContext): void {
       const from = typeof header === 'string' && header !== '' ? header : query.after
       const after =
         from !== undefined
-          ? await position(session, from)
+          ? await positionOf(store, session, from)
           : query.from === 'start'
             ? 0
             : await liveStart(session, watched)
@@ -120,22 +101,6 @@ export function eventRoutes(server: Server, context: RouteContext): void {
       return await streamSession(context, request, reply, id, { after, until: query.until ?? null, deltas })
     },
   )
-
-  /** The `seq` that a cursor means: a number, or the id of an event. */
-  async function position(session: SessionRow, text: string): Promise<number> {
-    const refuse = () =>
-      new ApiError(
-        'invalid_cursor',
-        `${JSON.stringify(text)} is neither a seq of this session (0 to ${session.lastSeq}) nor the id of one of its events.`,
-      )
-    if (/^\d{1,15}$/.test(text)) {
-      if (Number(text) > session.lastSeq) throw refuse()
-      return Number(text)
-    }
-    const event = text.startsWith('sevt_') ? await store.readEvent(session.id, text) : null
-    if (!event) throw refuse()
-    return event.seq
-  }
 
   /** Where a stream without a cursor begins: now, or before the turn that its reader has just missed. */
   async function liveStart(session: SessionRow, streams: Watched): Promise<number> {

@@ -1,0 +1,22 @@
+import type { SessionEvent } from '@troupe/protocol/event'
+import type { StopReason } from '@troupe/protocol/session'
+import type { Item, SessionView } from './view.ts'
+
+/** Fields of the view that become others, an item that is new, and one that says more. */
+export type Delta = Partial<Omit<SessionView, 'items'>> & { added?: Item; patched?: Patched | null }
+export type Patched = { index: number; item: Item }
+export type Change = (view: SessionView, event: SessionEvent) => Delta
+
+/** Looked for from the end: what is answered is seldom old. */
+export function patch(
+  { items }: Pick<SessionView, 'items'>,
+  matches: (item: Item) => boolean,
+  fields: object,
+): Patched | null {
+  const index = items.findLastIndex(matches)
+  return index < 0 ? null : { index, item: { ...items[index], ...fields } as Item }
+}
+
+export const entry = ({ id, seq, turn_id, created_at }: SessionEvent) => ({ id, seq, turnId: turn_id, at: created_at })
+export const words = (value: unknown): string => (typeof value === 'string' ? value : '')
+export const stopReason = (event: SessionEvent) => (event.stop_reason as StopReason | null) ?? null
