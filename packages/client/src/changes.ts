@@ -94,6 +94,10 @@ export const CHANGES: Record<EventType, Change | null> = {
   'turn.cancelled': endTurn('cancelled'),
 }
 
+/** A client's tool and a question always wait for their answer; other calls where policy asks. */
+const isAsked = ({ type, evaluated_permission }: SessionEvent): boolean =>
+  evaluated_permission === 'ask' || (type === 'agent.custom_tool_use' && evaluated_permission !== 'deny')
+
 function addTool(_view: SessionView, event: SessionEvent): Delta {
   return {
     added: {
@@ -104,7 +108,7 @@ function addTool(_view: SessionView, event: SessionEvent): Delta {
       input: event.input,
       result: null,
       denied: null,
-      approval: event.evaluated_permission === 'ask' ? { state: 'pending', reason: null, actor: null } : null,
+      approval: isAsked(event) ? { state: 'pending', reason: null, actor: null } : null,
       endedAt: null,
       threadId: null,
       sdkId: typeof event.sdk_tool_use_id === 'string' ? event.sdk_tool_use_id : null,

@@ -9,11 +9,12 @@ export const ApprovalStatus = z
   .describe('`expired`: its deadline passed; `cancelled`: its turn ended, or the call was refused, before an answer')
 export type ApprovalStatus = z.infer<typeof ApprovalStatus>
 
-/** Bytes of JSON that an answer may carry as input, answers or content. */
-export const MAX_ANSWER_BYTES = 1024 * 1024
+/** Characters of JSON that an answer may carry as input, answers or content. */
+export const MAX_ANSWER_CHARS = 1024 * 1024
 
-const fits = (value: unknown) => value === undefined || JSON.stringify(value).length <= MAX_ANSWER_BYTES
-const Small = <T extends z.ZodType>(schema: T) => schema.refine(fits, { message: 'at most 1 MiB of JSON' })
+const fits = (value: unknown) => value === undefined || JSON.stringify(value).length <= MAX_ANSWER_CHARS
+const Small = <T extends z.ZodType>(schema: T) =>
+  schema.refine(fits, { message: 'at most 1,048,576 characters of JSON' })
 
 const verdictFields = {
   result: z.enum(['allow', 'deny']),
@@ -29,7 +30,10 @@ const verdictFields = {
   actor: z.string().max(255).nullish().describe('Who answered, for the record'),
 }
 
-const Answers = Small(z.record(z.string().max(8192), z.union([z.string().max(32_768), z.array(z.string().max(8192))])))
+/** Answers by the text of their question: a label, several, or free text. */
+export const Answers = Small(
+  z.record(z.string().max(8192), z.union([z.string().max(32_768), z.array(z.string().max(8192))])),
+)
 
 /** A person's verdict on a call, as an event. `tool_use_id` is the id of the `agent.tool_use` event. */
 export const UserToolConfirmation = z.object({

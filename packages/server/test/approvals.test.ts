@@ -3,8 +3,10 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Approval, Grant } from '@troupe/protocol/approval'
 import type { Session } from '@troupe/protocol/session'
+import Anthropic from 'anthropic-sdk-1.12'
 import { type DemoModel, startDemoModel, type Step } from '@troupe/demo-model/demo-model'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Store } from '../src/store/store.ts'
 import { type TestServer, testServer } from './support/server.ts'
 
 const scripted = (steps: Step[]) => `Play\n\`\`\`script\n${JSON.stringify(steps)}\n\`\`\``
@@ -59,6 +61,7 @@ describe('approvals', () => {
       is_error: boolean
       tool_use_id: string
     }[]
+  const transcript = async (id: string) => (await server.app.store.loadTranscript(id, '')).join('\n')
   const agents = async () => (await readdir(join(server.folder, 'data', 'agents')).catch(() => [])).length
 
   test('A1 a call that policy asks about is parked: the session is idle, no process is left, the slot is free', async () => {
@@ -183,8 +186,8 @@ describe('approvals', () => {
           ],
         })
       expect((await next(session.id)).result).toMatchObject({ text: 'thanks' })
-      const request = model.requests.list(session.uuid).at(-1)!
-      expect(JSON.stringify(request)).toContain('Blue')
+      // The agent's own words for an answer; the question with its labels stands in the prompt too.
+      expect(await transcript(session.id)).toMatch(/Which colour\?[\\"]+=[\\"]+Blue/)
     }
   })
 
@@ -322,11 +325,112 @@ describe('approvals', () => {
     const events = await server.events(session.id)
     expect(events.filter(({ type }) => type === 'agent.custom_tool_use')).toMatchObject([{ name: 'get_weather' }])
     expect(events.map(({ type }) => type)).not.toContain('agent.mcp_tool_result')
+    expect(await transcript(session.id)).toContain('7 degrees and rain')
     const inside = await server.request('POST', `/internal/client-tools/${session.id}`, {
       jsonrpc: '2.0',
       id: 1,
       method: 'tools/list',
     })
     expect(inside.status).toBe(404)
+  })
+
+  test('A14 while a call is held its session can be neither archived nor erased; parked it can', async () => {
+    const held = await asked([bash('echo x'), { say: 'done' }], { approvals: { hold_seconds: 600 } })
+    const path = `/v1/sessions/${held.id}`
+    expect((await server.request('POST', `${path}/archive`)).body.code).toBe('session_running')
+    expect((await server.request('DELETE', path)).body.code).toBe('session_running')
+    await answer(idOf(held), { result: 'allow' })
+    expect((await next(held.id)).result!.text).toBe('done')
+    const parked = await asked([bash('touch evil'), { say: 'done' }])
+    await server.post(`/v1/sessions/${parked.id}/archive`)
+    expect((await refused(idOf(parked), { result: 'allow' })).body.code).toBe('approval_not_pending')
+    const ends = (await server.events(parked.id)).filter(
+      ({ type }) => type.startsWith('turn.') && type !== 'turn.started',
+    )
+    expect(ends.map(({ type }) => type)).toEqual(['turn.cancelled'])
+  })
+
+  test('A9 an answer to a question holds words, not things', async () => {
+    const session = await asked([{ tools: [QUESTION] }, { say: 'thanks' }])
+    for (const text of [
+      '{"answers": {"Which colour?": 7}}',
+      '{"Which colour?": {"label": "Blue"}}',
+      '{"answers": null}',
+    ]) {
+      const event = { type: 'user.custom_tool_result', custom_tool_use_id: idOf(session), content: text }
+      const reply = await server.request('POST', `/v1/sessions/${session.id}/events`, { events: [event] })
+      expect(reply.body.code, text).toBe('validation_failed')
+    }
+    await server.post(`/v1/sessions/${session.id}/archive`)
+  })
+
+  test("C2 the official SDK's tool runner plays a client's tools as it does with the hosted API", async () => {
+    const client = new Anthropic({ apiKey: 'any', baseURL: server.url })
+    const tool = {
+      name: 'get_weather',
+      description: 'The weather of a place',
+      input_schema: { type: 'object' as const, properties: { place: { type: 'string' } } },
+      run: (input: unknown) => `Rain in ${(input as { place: string }).place}`,
+      parse: (input: unknown) => input,
+    }
+    const { name, description, input_schema } = tool
+    const call = { name: 'mcp__client__get_weather', input: { place: 'Oslo' } }
+    const { id } = await server.create(scripted([{ tools: [call] }, { say: 'done' }]), {
+      agent: { type: 'inline', tools: [{ type: 'custom', name, description, input_schema }] },
+    })
+    const calls: string[] = []
+    const runner = client.beta.sessions.events.toolRunner(id, { tools: [tool as never], maxIdleMs: 500 })
+    for await (const { name: called } of runner) calls.push(called)
+    expect(calls).toEqual(['get_weather'])
+    expect((await next(id)).result).toMatchObject({ text: 'done' })
+    expect(await transcript(id)).toContain('Rain in Oslo')
+  })
+})
+
+describe('an answer on its way', () => {
+  test('A15 an interrupt that comes while a run is taking up an answered call ends the turn; the call never runs', async () => {
+    const model = await startDemoModel()
+    let meanwhile: (() => Promise<unknown>) | null = null
+    // What happens between the run's look at the session and its taking of the turn.
+    const wrapStore = (store: Store): Store =>
+      new Proxy(store, {
+        get(target, field) {
+          const value = Reflect.get(target, field, target) as unknown
+          if (typeof value !== 'function') return value
+          if (field !== 'readEvent') return value.bind(target) as unknown
+          return async (...args: Parameters<Store['readEvent']>) => {
+            const row = await target.readEvent(...args)
+            const now = row?.type === 'user.message' ? meanwhile : null
+            if (now) {
+              meanwhile = null
+              await now()
+            }
+            return row
+          }
+        },
+      })
+    const server = await testServer(
+      { agent_executable: undefined, demo_model: 'on' },
+      { demoModel: model, env: { ANTHROPIC_API_KEY: undefined }, wrapStore },
+    )
+    const { id, cwd } = await server.create(scripted([bash('touch evil'), { say: 'done' }]))
+    const waiting = await server.idle(id)
+    meanwhile = () => server.post(`/v1/sessions/${id}/events`, { events: [{ type: 'user.interrupt' }] })
+    await server.post(`/v1/approvals/${waiting.required_actions[0]!.event_id}`, { result: 'allow' })
+    await server.event(id, ({ type }) => type === 'turn.cancelled' || type === 'turn.completed')
+    expect(await server.idle(id)).toMatchObject({ stop_reason: { type: 'interrupted' } })
+    expect(existsSync(join(cwd, 'evil'))).toBe(false)
+    await server.send(id, scripted([{ say: 'usable' }]))
+    expect((await server.idle(id)).result!.text).toBe('usable')
+
+    // The same moment of a turn that waits for its turn: what the agent gets is what stands in the log.
+    meanwhile = async () => {
+      const { data } = await server.get<{ data: { event_id: string }[] }>(`/v1/sessions/${id}/inputs`)
+      await server.post(`/v1/sessions/${id}/inputs/${data[0]!.event_id}`, { content: scripted([{ say: 'edited' }]) })
+    }
+    await server.send(id, scripted([{ say: 'as first written' }]))
+    expect((await server.idle(id)).result!.text).toBe('edited')
+    await server.stop()
+    await model.close()
   })
 })

@@ -11,6 +11,8 @@ import { sessionRow } from './support/rows.ts'
 const cwd = mkdtempSync(join(tmpdir(), 'troupe-policy-'))
 mkdirSync(join(cwd, 'src'))
 symlinkSync('/etc', join(cwd, 'way-out'))
+mkdirSync(join(cwd, 'secrets'))
+symlinkSync(join(cwd, 'secrets'), join(cwd, 'src', 'way-aside'))
 
 const bash = (command: string) => ({ name: 'Bash', input: { command }, cwd })
 const file = (name: string, file_path: string) => ({ name, input: { file_path }, cwd })
@@ -43,6 +45,11 @@ describe('rules', () => {
     ['Edit(src/**)', file('Edit', 'src/../secret'), false],
     ['Edit(src/**)', file('Write', 'src/a.ts'), false],
     ['Read(**)', file('Read', 'way-out/passwd'), false],
+    ['Edit(src/**)', file('Edit', 'src/way-aside/key'), false],
+    ['Edit(src/?.ts)', file('Edit', 'src/a.ts'), true],
+    ['Edit(**/*.ts)', file('Edit', 'src/deep/a.ts'), true],
+    ['Edit(**/*.ts)', file('Edit', 'a.ts'), true],
+    ['Edit(src/**/a.ts)', file('Edit', 'src/a.ts'), true],
     ['WebFetch(domain:example.com)', { name: 'WebFetch', input: { url: 'https://docs.example.com/x' }, cwd }, true],
     ['WebFetch(domain:example.com)', { name: 'WebFetch', input: { url: 'https://evilexample.com' }, cwd }, false],
     ['WebFetch(domain:example.com)', { name: 'WebFetch', input: { url: 'https://x.org/?example.com' }, cwd }, false],
@@ -80,6 +87,19 @@ describe('rules', () => {
     expect(ruleMatches(ruleToRemember(file('Write', 'src/a.ts'))!, file('Write', '../b'), true)).toBe(false)
     expect(ruleToRemember({ name: 'AskUserQuestion', input: {}, cwd })).toBeNull()
     expect(splitCommand('a "b;c" d')).toEqual({ parts: ['a "b;c" d'], simple: true })
+  })
+})
+
+describe('hostile rules', () => {
+  test('A27 a rule of many wildcards is judged, however long the command', () => {
+    const rule = `Bash(${'*a'.repeat(900)}b)`
+    expect(ruleMatches(rule, bash('a'.repeat(8_000)), true)).toBe(false)
+    expect(ruleMatches(rule, bash(`${'a'.repeat(8_000)}b`), true)).toBe(true)
+    // Beyond what is looked at nothing is allowed, and all is suspect.
+    expect(ruleMatches('Bash(git *)', bash(`git ${'x'.repeat(1_000_000)}`), true)).toBe(false)
+    expect(ruleMatches('Bash(rm *)', bash(`git ${'x'.repeat(1_000_000)}`), false)).toBe(true)
+    const path = `Edit(${'**/'.repeat(300)}x)`
+    expect(ruleMatches(path, file('Edit', `${'a/'.repeat(1_000)}y`), true)).toBe(false)
   })
 })
 

@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { fits, MAX_TEXT } from './wildcards.ts'
 
 /** A call as rules see it. */
 export interface Call {
@@ -30,7 +31,7 @@ export function closeness(text: string): number {
 
 /**
  * Whether a rule speaks of a call. A rule that allows must be sure: of a command that is more than one simple command
- * it allows nothing unless it names it whole, and of a path it looks at what links lead to. A rule that refuses or asks
+ * it allows nothing unless it names it whole, and of a path it looks at where links lead, too. A rule that refuses or asks
  * need only suspect: one part of a command is enough. A rule that cannot be read matches nothing that it would allow, and all that it would refuse.
  */
 export function ruleMatches(text: string, call: Call, allows: boolean): boolean {
@@ -58,6 +59,7 @@ function patternMatches(pattern: string, call: Call, allows: boolean): boolean {
 
 function commandMatches(pattern: string, command: string, allows: boolean): boolean {
   if (pattern.startsWith('=')) return command.trim() === pattern.slice(1).trim()
+  if (command.length > MAX_TEXT) return !allows
   const { parts, simple } = splitCommand(command)
   if (allows) return simple && onePart(pattern, parts[0] ?? '')
   return onePart(pattern, command.trim()) || parts.some((part) => onePart(pattern, part))
@@ -69,7 +71,7 @@ function onePart(pattern: string, part: string): boolean {
     const words = pattern.slice(0, -2)
     return part === words || part.startsWith(`${words} `)
   }
-  return glob(pattern, '[\\s\\S]*').test(part)
+  return fits(pattern, part, true)
 }
 
 /**
@@ -131,11 +133,15 @@ export function pathOf(input: Record<string, unknown>): string | null {
 
 function pathMatches(pattern: string, path: string, cwd: string, allows: boolean): boolean {
   const lexical = resolve(cwd, path)
-  if (pattern.startsWith('=')) return (allows ? realPath(lexical) : lexical) === resolve(cwd, pattern.slice(1))
-  const wanted = glob(resolve(cwd, pattern.replace(/^\/\//, '/')), '[^/]*')
-  return allows
-    ? wanted.test(lexical) && (wanted.test(realPath(lexical)) || insideOf(realPath(lexical), realPath(cwd)))
-    : wanted.test(lexical) || wanted.test(realPath(lexical))
+  if (lexical.length > MAX_TEXT) return !allows
+  const real = realPath(lexical)
+  if (pattern.startsWith('=')) return (allows ? real : lexical) === resolve(cwd, pattern.slice(1))
+  const wanted = resolve(cwd, pattern.replace(/^\/\//, '/'))
+  // The workdir itself may lie behind a link; what a rule says of it holds for where it really is.
+  const really = insideOf(wanted, cwd) ? realPath(cwd) + wanted.slice(cwd.length) : wanted
+  const asNamed = fits(wanted, lexical, false)
+  const asIs = fits(really, real, false)
+  return allows ? asNamed && asIs : asNamed || asIs
 }
 
 /** Whether a path lies in a folder, with all links followed on both sides. */
@@ -164,16 +170,6 @@ function domainMatches(domain: string, url: unknown): boolean {
   if (typeof url !== 'string' || !URL.canParse(url)) return false
   const { hostname } = new URL(url)
   return hostname === domain || hostname.endsWith(`.${domain}`)
-}
-
-function glob(pattern: string, star: string): RegExp {
-  const body = pattern.replace(/\*\*\/?|[*?]|[\\^$.|+()[\]{}]/g, (token) => {
-    if (token === '?') return '[^/]'
-    if (token === '*') return star
-    if (token.startsWith('**')) return token.endsWith('/') ? '(?:[\\s\\S]*/)?' : '[\\s\\S]*'
-    return `\\${token}`
-  })
-  return new RegExp(`^${body}$`)
 }
 
 /** The rule that remembering an answer to this call leaves; null when it is of a kind that is always asked. */

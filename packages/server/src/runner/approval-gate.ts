@@ -4,10 +4,11 @@ import { ruleToRemember } from '../agents/permission-rules.ts'
 import { awaitAnswer } from '../sessions/approval-state.ts'
 import { changeSession, type Decision, type SessionState } from '../sessions/change-session.ts'
 import { newEvent } from '../sessions/end-turn.ts'
+import { takenInput } from '../sessions/taken-input.ts'
 import { NO_APPROVAL_SETTINGS } from '../sessions/session-status.ts'
 import type { ApprovalRow } from '../store/approvals.ts'
 import type { SessionRow, TurnRow } from '../store/store.ts'
-import { clientToolName, isClientTool, PermissionTable } from './policy.ts'
+import { isClientTool, PermissionTable, shownName } from './policy.ts'
 import type { RunContext } from './session-run.ts'
 import type { Ask } from './sdk-messages.ts'
 
@@ -43,6 +44,8 @@ export class ApprovalGate {
   #turn: TurnRow | null = null
   #answered: ApprovalRow[] = []
   #stop = new AbortController()
+  /** True from a turn's beginning on: what an agent does before it is judged for it. False when the agent goes instead. */
+  #begun = Promise.withResolvers<boolean>()
   #table: PermissionTable | null = null
   /** The call that is parked, or held, in the main conversation: its siblings are told to come again. */
   #waiting: string | null = null
@@ -73,11 +76,19 @@ export class ApprovalGate {
     const state = await store.readSessionState(session.id)
     this.#answered = (state?.approvals ?? []).filter((row) => row.turnId === turn.id && row.status !== 'pending')
     await this.#readRules()
+    this.#begun.resolve(true)
   }
 
   /** The turn is over: nothing of it is waited for any more. */
   end(): void {
     this.#stop.abort()
+    this.#begun = Promise.withResolvers()
+  }
+
+  /** The agent is gone, or about to go: nothing that it still asks is allowed. */
+  shut(): void {
+    this.#begun.resolve(false)
+    this.#begun = Promise.withResolvers()
   }
 
   /** What the policy says of a call, without asking anybody. */
@@ -100,14 +111,13 @@ export class ApprovalGate {
       turnId: turn.id,
       threadId,
       kind: evaluation.kind,
-      toolName: isClientTool(name) ? clientToolName(name) : name,
+      toolName: shownName(name),
       input,
       sdkToolUseId: toolUseId,
       reason: evaluation.reason,
       rule: isClientTool(name) ? null : ruleToRemember({ name, input, cwd: session.cwd }),
       status: 'pending',
       held: false,
-      heldUntil: null,
       decision: null,
       actor: null,
       verdictEventId: null,
@@ -137,6 +147,7 @@ export class ApprovalGate {
   }
 
   async #judge(toolUseId: string, name: string, input: unknown, agentId: string | null): Promise<Verdict> {
+    if (!(await this.#begun.promise)) return { type: 'deny', message: BROKEN }
     const answer = this.#answerFor(toolUseId, name, input)
     if (answer) return this.#handOver(answer, input)
     const { permission, reason } = this.evaluate(name, input)
@@ -154,8 +165,7 @@ export class ApprovalGate {
 
   /** The answer that a call is owed: its own, or that of the same call before its conversation was cut. */
   #answerFor(toolUseId: string, name: string, input: unknown): ApprovalRow | null {
-    const same = (row: ApprovalRow) =>
-      row.toolName === (isClientTool(name) ? clientToolName(name) : name) && isDeepStrictEqual(row.input, input)
+    const same = (row: ApprovalRow) => row.toolName === shownName(name) && isDeepStrictEqual(row.input, input)
     const found =
       this.#answered.find((row) => row.sdkToolUseId === toolUseId) ??
       (this.#turn?.resume === 'recovery' ? this.#answered.find(same) : undefined)
@@ -169,15 +179,6 @@ export class ApprovalGate {
     const at = sessions.clock.now()
     const event =
       row.verdictEventId === null ? null : await sessions.store.readEvent(this.#sessionId, row.verdictEventId)
-    const taken = event && {
-      id: event.id,
-      type: event.type,
-      turnId: event.turnId,
-      threadId: null,
-      processedAt: at,
-      body: JSON.parse(event.body) as Record<string, unknown>,
-      repeats: event.seq,
-    }
     await sessions.log.commit({
       sessionId: this.#sessionId,
       at,
@@ -185,7 +186,7 @@ export class ApprovalGate {
       approvals: [{ id: row.id, patch: { consumedAt: at, held: false } }],
       // From here on it is no parked call that lies in the transcript.
       turns: [{ id: row.turnId, patch: { resume: null } }],
-      events: taken ? [taken] : [],
+      events: event ? [takenInput(event, at)] : [],
     })
     if (row.decision?.remember) await this.#readRules()
     this.#waiting = null
@@ -214,12 +215,11 @@ export class ApprovalGate {
       logger.warn({ session: this.#sessionId, tool: name }, 'a call was asked about that nobody was told of')
       return this.#refuse(toolUseId, name, BROKEN)
     }
-    const heldUntil = sessions.clock.now() + holdMs
     const before = await this.#change((state, at) => {
       const turn = state.openTurns.find((open) => open.id === row.turnId)
       const open = state.approvals.find((one) => one.id === row.id && one.status === 'pending')
       if (!turn || !open) return null
-      const held = { approvals: [{ id: row.id, patch: { held: true, heldUntil } }] }
+      const held = { approvals: [{ id: row.id, patch: { held: true } }] }
       return isSubagent ? { session: {}, ...held } : { ...awaitAnswer(state, turn, at, null), ...held }
     })
     const signal = AbortSignal.any([
@@ -228,7 +228,7 @@ export class ApprovalGate {
       AbortSignal.timeout(Math.min(holdMs, 2_147_483_647)),
     ])
     for await (const _page of sessions.log.follow(this.#sessionId, before.session.lastSeq, signal)) {
-      const now = await sessions.store.readApproval(row.id)
+      const now = await sessions.store.approvals.read(row.id)
       if (!now || now.status === 'cancelled') break
       if (now.status !== 'pending') return this.#handOver(now, input)
     }
@@ -240,10 +240,10 @@ export class ApprovalGate {
     else
       await this.#change((state) =>
         state.approvals.some((one) => one.id === row.id && one.status === 'pending')
-          ? { session: {}, approvals: [{ id: row.id, patch: { held: false, heldUntil: null } }] }
+          ? { session: {}, approvals: [{ id: row.id, patch: { held: false } }] }
           : null,
       )
-    const now = await this.#context.sessions.store.readApproval(row.id)
+    const now = await this.#context.sessions.store.approvals.read(row.id)
     if (now && (now.status === 'allowed' || now.status === 'denied' || now.status === 'expired'))
       return this.#handOver(now, input)
     if (this.#stop.signal.aborted || now?.status === 'cancelled')
@@ -284,7 +284,7 @@ export class ApprovalGate {
   async #readRules(): Promise<void> {
     if (!this.#session) return
     const { id, agent } = this.#session
-    this.#table = new PermissionTable(this.#session, await this.#context.sessions.store.listGrants(agent.id, id))
+    this.#table = new PermissionTable(this.#session, await this.#context.sessions.store.approvals.grants(agent.id, id))
   }
 
   async #change(decide: (state: SessionState, at: number) => Decision | null): Promise<SessionState> {

@@ -1,3 +1,4 @@
+import { takenInput } from '../sessions/taken-input.ts'
 import type { EventRow } from '../store/store.ts'
 import { StaleEpoch } from '../store/store.ts'
 import type { AgentProcess } from './agent-process.ts'
@@ -55,10 +56,7 @@ export function watchInbox(
       if (event.type !== 'user.interrupt') continue
       obey(event)
       const at = clock.now()
-      const { id, type, seq } = event
-      const body = JSON.parse(event.body) as Record<string, unknown>
-      const taken = { id, type, turnId, threadId: event.threadId, processedAt: at, body, repeats: seq }
-      await log.commit({ sessionId, at, epoch, events: [taken] })
+      await log.commit({ sessionId, at, epoch, events: [takenInput(event, at)] })
     }
   }
 

@@ -10,8 +10,11 @@ export const CLIENT_TOOLS = 'client'
 const CLIENT_PREFIX = `mcp__${CLIENT_TOOLS}__`
 
 export const isClientTool = (name: string): boolean => name.startsWith(CLIENT_PREFIX)
-export const clientToolId = (name: string): string => CLIENT_PREFIX + name
-export const clientToolName = (name: string): string => name.slice(CLIENT_PREFIX.length)
+/** The name that people and clients know a tool by. */
+export const shownName = (name: string): string => (isClientTool(name) ? name.slice(CLIENT_PREFIX.length) : name)
+/** The name that the agent knows the tool of an approval by. */
+export const callName = ({ kind, toolName }: { kind: ApprovalKind; toolName: string }): string =>
+  kind === 'custom_tool_result' ? CLIENT_PREFIX + toolName : toolName
 
 export interface Evaluation {
   permission: 'allow' | 'ask' | 'deny'

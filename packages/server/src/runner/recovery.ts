@@ -147,11 +147,12 @@ async function cutCall(context: SessionContext, turn: TurnRow): Promise<CutCall 
     }
     if (answered.has(row.id) && (row.threadId !== null || remembered.has(sdk_tool_use_id))) continue
     if (evaluated_permission === 'deny' || (row.type === 'agent.tool_use' && onlyReads(name))) continue
+    // A client's tool and a question run elsewhere.
+    if (row.type === 'agent.custom_tool_use') continue
     if (evaluated_permission === 'ask') {
-      const approval = await store.readApproval(row.id)
-      // Not answered, refused, or answered and not handed over: it has not begun. A client's tool and a question run elsewhere.
+      const approval = await store.approvals.read(row.id)
+      // Not answered, refused, or answered and not handed over: it has not begun.
       if (!approval || approval.consumedAt === null || approval.status !== 'allowed') continue
-      if (approval.kind !== 'tool_confirmation') continue
     }
     return { event_id: row.id, name, input }
   }

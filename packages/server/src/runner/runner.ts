@@ -115,7 +115,7 @@ export class Runner implements Service {
   /** Approvals whose deadline has passed; looked at with every poll, so at most that much too late. */
   async #expire(): Promise<void> {
     const { sessions, logger } = this.#context
-    for (const row of await sessions.store.findOverdueApprovals(sessions.clock.now(), MAX_EXPIRED))
+    for (const row of await sessions.store.approvals.overdue(sessions.clock.now(), MAX_EXPIRED))
       await expireApproval(sessions, row).catch((err: unknown) =>
         logger.error(
           { session: row.sessionId, approval: row.id, err },

@@ -1,8 +1,9 @@
 import type { SDKAssistantMessage, SDKMessage, SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { DeltaType, SessionError } from '@troupe/protocol/event'
 import { newId } from '@troupe/protocol/ids'
+import type { ApprovalRow } from '../store/approvals.ts'
 import type { NewEvent } from '../store/store.ts'
-import { clientToolName, type Evaluation, isClientTool } from './policy.ts'
+import { callName, type Evaluation, isClientTool, shownName } from './policy.ts'
 import { modelError } from './session-errors.ts'
 import { isTalk, type ThreadChanges, ThreadTracker } from './thread-messages.ts'
 
@@ -92,6 +93,14 @@ export interface Translated {
   modelError: SessionError | null
 }
 
+const MCP_NAME = /^mcp__(.+?)__(.+)$/
+
+/** Which family of events tells a call. */
+type CallKind = 'tool' | 'mcp' | 'custom'
+
+const kindOfCall = (name: string): CallKind =>
+  isClientTool(name) || name === 'AskUserQuestion' ? 'custom' : MCP_NAME.test(name) ? 'mcp' : 'tool'
+
 interface Writing {
   blocks: { eventId: string; kind: DeltaType }[]
   spanId: string
@@ -103,7 +112,7 @@ interface Writing {
  * ids given to blocks while they were being written, so that a preview and its event have one id.
  */
 export class Translator {
-  readonly #toolUses = new Map<string, { eventId: string; kind: 'tool' | 'mcp' | 'custom' }>()
+  readonly #toolUses = new Map<string, { eventId: string; kind: CallKind }>()
   readonly #evaluate: (name: string, input: unknown) => Evaluation
   /** The subagents of this process. */
   readonly threads: ThreadTracker
@@ -119,10 +128,10 @@ export class Translator {
     this.threads = new ThreadTracker(sessionId, (toolUseId) => this.#toolUses.get(toolUseId)?.eventId ?? null)
   }
 
-  /** Remembers which event told a call that an earlier process made. */
-  knows(toolUseId: string, eventId: string, kind: 'tool' | 'mcp' | 'custom'): void {
-    this.#toolUses.set(toolUseId, { eventId, kind })
-    this.#inFlight.add(toolUseId)
+  /** Remembers a call that an earlier process made, and the event that told it. */
+  knows(call: Pick<ApprovalRow, 'id' | 'sdkToolUseId' | 'kind' | 'toolName'>): void {
+    this.#toolUses.set(call.sdkToolUseId, { eventId: call.id, kind: kindOfCall(callName(call)) })
+    this.#inFlight.add(call.sdkToolUseId)
   }
 
   /** Forgets what an earlier turn left unfinished. */
@@ -206,21 +215,18 @@ export class Translator {
     const { id, name, input } = block
     const eventId = newId('sevt')
     const evaluation = this.#evaluate(name, input)
-    const common = { input, evaluated_permission: evaluation.permission, sdk_tool_use_id: id }
-    const mcp = /^mcp__(.+?)__(.+)$/.exec(name)
-    const kind = isClientTool(name) || name === 'AskUserQuestion' ? 'custom' : mcp ? 'mcp' : 'tool'
+    const { permission } = evaluation
+    const kind = kindOfCall(name)
+    // A call that the client itself answers is not judged for it: its runner would wait for a confirmation.
+    const judged = kind === 'custom' && permission !== 'deny' ? {} : { evaluated_permission: permission }
+    const common = { input, ...judged, sdk_tool_use_id: id }
+    const mcp = MCP_NAME.exec(name)
     this.#toolUses.set(id, { eventId, kind })
     this.#inFlight.add(id)
-    if (kind === 'custom')
-      add(
-        'agent.custom_tool_use',
-        { name: isClientTool(name) ? clientToolName(name) : name, ...common },
-        eventId,
-        threadId,
-      )
+    if (kind === 'custom') add('agent.custom_tool_use', { name: shownName(name), ...common }, eventId, threadId)
     else if (mcp) add('agent.mcp_tool_use', { mcp_server_name: mcp[1], name: mcp[2], ...common }, eventId, threadId)
     else add('agent.tool_use', { name, ...common }, eventId, threadId)
-    if (evaluation.permission === 'ask') result.asks.push({ eventId, toolUseId: id, threadId, name, input, evaluation })
+    if (permission === 'ask') result.asks.push({ eventId, toolUseId: id, threadId, name, input, evaluation })
   }
 
   #toolResults(message: SDKUserMessage, add: Add): void {

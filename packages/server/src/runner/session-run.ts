@@ -1,5 +1,5 @@
-import type { SDKResultMessage, SDKMessage, SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
-import type { ContentBlock, SessionError } from '@troupe/protocol/event'
+import type { SDKMessage, SDKResultMessage } from '@anthropic-ai/claude-agent-sdk'
+import type { SessionError } from '@troupe/protocol/event'
 import { idToUuid } from '@troupe/protocol/ids'
 import { setTimeout as delay } from 'node:timers/promises'
 import { customToolsOf } from '../agents/resolve-agent.ts'
@@ -14,6 +14,7 @@ import { leaveThreads } from '../sessions/end-threads.ts'
 import { endTurn, newEvent, type TurnOutcome } from '../sessions/end-turn.ts'
 import { applyDecision, mergeDecisions } from '../sessions/merge-decisions.ts'
 import { requeueSteers } from '../sessions/requeue-steers.ts'
+import { takenInput } from '../sessions/taken-input.ts'
 import { TRANSITIONS } from '../sessions/transitions.ts'
 import {
   type EventRow,
@@ -29,8 +30,8 @@ import { ApprovalGate } from './approval-gate.ts'
 import { type BackgroundNews, BackgroundWork } from './background-work.ts'
 import { watchInbox } from './inbox.ts'
 import { keepAccount } from './keep-account.ts'
-import { clientToolId } from './policy.ts'
-import { finishedText, recoverOrEnd } from './recovery.ts'
+import { callName } from './policy.ts'
+import { recoverOrEnd } from './recovery.ts'
 import type { ModelBackoff } from './model-backoff.ts'
 import { kindOf, Translator } from './sdk-messages.ts'
 import {
@@ -43,9 +44,9 @@ import {
   storeFailed,
 } from './session-errors.ts'
 import { threadUsage } from './thread-usage.ts'
-import type { AccountOfTurn } from './turn-account.ts'
+import { finished, type Opening, openTurn, startedCommand, userMessage } from './turn-opening.ts'
 import { TurnLimits } from './turn-limits.ts'
-import { outcomeOfResult } from './turn-outcome.ts'
+import { brokenOff, outcomeOfResult } from './turn-outcome.ts'
 
 /** Subagents of earlier processes that may be taken up again: the newest, at most this many. */
 const KNOWN_THREADS = 1_000
@@ -203,7 +204,7 @@ class SessionRun {
     return null
   }
 
-  /** From here on the turn counts as received by the agent: it is never given to one a second time. */
+  /** From here on the turn counts as received by the agent: only its recovery gives it to one a second time. */
   async #beginTurn(): Promise<{ session: SessionRow; turn: TurnRow; inputs: EventRow[] } | null> {
     const { sessions } = this.#context
     const { modelSource } = sessions.settings
@@ -219,8 +220,8 @@ class SessionRun {
       let taken = false
       await this.#insist(() =>
         this.#change(({ session, openTurns }, at) => {
-          // Cancelled since it was read: look again.
-          taken = openTurns[0]?.id === turn.id
+          // Cancelled, edited or steered since it was read: look again.
+          taken = openTurns[0]?.id === turn.id && session.version === state.session.version
           if (!taken) return null
           return {
             session: {
@@ -241,15 +242,7 @@ class SessionRun {
               turn.resume === null
                 ? newEvent('turn.started', turn.id, at, { number: turn.number, input_event_ids: turn.inputEventIds })
                 : newEvent('turn.resumed', turn.id, at, { number: turn.number, reason: turn.resume }),
-              ...fresh.map((input) => ({
-                id: input.id,
-                type: input.type,
-                turnId: turn.id,
-                threadId: null,
-                processedAt: at,
-                body: JSON.parse(input.body) as Record<string, unknown>,
-                repeats: input.seq,
-              })),
+              ...fresh.map((input) => takenInput(input, at)),
             ],
           }
         }),
@@ -268,15 +261,19 @@ class SessionRun {
     let fatal: SessionError | null = null
     let modelFailure: SessionError | null = null
     let cut = false
+    const { store, clock } = this.#context.sessions
     this.#translator.beginTurn()
     await this.#gate.begin(session, turn)
-    const opening = await this.#opening(session, turn, inputs)
+    const opening = await openTurn(store, turn, inputs, {
+      taken: this.#taken,
+      isSent: (input) => this.#agent?.alive() === true && this.#sent.has(idToUuid(input.id)),
+    })
+    if (opening.parked) this.#translator.knows(opening.parked)
     if (opening.finished !== null) return { type: 'ended', outcome: finished(opening.finished), last: null }
     // What it was started with is what it keeps to.
     const other = opening.anew || this.#startedWith !== fixed(session)
     if (this.#agent && (!this.#agent.alive() || other)) await this.close()
     const agent = (this.#agent ??= await this.#startAgent(session, opening))
-    const { store, clock } = this.#context.sessions
     this.#account!.beginTurn(session, turn.id, await store.readTurnLedger(turn.id))
     const limits = (this.#limits = new TurnLimits(agent, session, turn, () => clock.now()))
     const kill = (error: SessionError) => {
@@ -406,45 +403,20 @@ class SessionRun {
     return ended
   }
 
-  /** How a turn's agent begins: with its input, with a parked call, or with what the end of a server cut off. */
-  async #opening(session: SessionRow, turn: TurnRow, inputs: EventRow[]): Promise<Opening> {
-    const { store } = this.#context.sessions
-    const steers = inputs.filter((input) => !this.#taken.has(input.id))
-    const none: Opening = { anew: true, redrive: null, recover: false, message: [], steers, finished: null }
-    if (turn.resume === 'approval') {
-      const state = await store.readSessionState(session.id)
-      const row = state?.approvals.find((open) => open.turnId === turn.id && open.threadId === null)
-      if (!row) throw new Error(`turn ${turn.id} was parked and nothing of it is open`)
-      const kind = row.kind === 'tool_confirmation' ? (row.toolName.startsWith('mcp__') ? 'mcp' : 'tool') : 'custom'
-      this.#translator.knows(row.sdkToolUseId, row.id, kind)
-      return { ...none, redrive: row.kind === 'custom_tool_result' ? clientToolId(row.toolName) : row.toolName }
-    }
-    const known = inputs.filter((input) => this.#taken.has(input.id))
-    const first = known[0]
-    if (turn.resume === 'recovery') {
-      // Where the input had not reached the transcript, the turn begins anew.
-      if (!first || !(await store.transcriptHas(session.id, idToUuid(first.id)))) return { ...none, message: known }
-      const text = finishedText(await store.loadTranscript(session.id, ''))
-      return { ...none, recover: text === null, finished: text }
-    }
-    // What came too late to steer the last turn is with its process already, as the next thing it does.
-    const sent = known.filter((input) => this.#agent?.alive() && this.#sent.has(idToUuid(input.id)))
-    const message = known.filter((input) => !sent.includes(input))
-    return { ...none, anew: false, message: sent.length > 0 ? [] : message, steers: sent.length > 0 ? message : [] }
-  }
-
   #forgetAgent(): void {
+    this.#gate.shut()
     this.#agent = null
     this.#sent.clear()
   }
 
-  async #startAgent(session: SessionRow, { redrive, recover }: Opening): Promise<AgentProcess> {
+  async #startAgent(session: SessionRow, { parked, recover }: Opening): Promise<AgentProcess> {
     const { agent, prepareEnv, sessions, clientTools } = this.#context
     const resume = await sessions.store.hasTranscript(session.id)
     const { rows } = await sessions.store.listThreads(session.id, undefined, 'desc', KNOWN_THREADS, null)
     this.#translator.threads.know(rows)
     const tools = customToolsOf(session.agent).length > 0 ? await clientTools(session.id) : null
     const judge: CallJudge = (...call) => this.#gate.judge(...call)
+    const redrive = parked && callName(parked)
     const start = { resume, redrive, recover, clientTools: tools }
     const started = startAgent(agent, session, prepareEnv(session), judge, start)
     this.#startedWith = fixed(session)
@@ -460,14 +432,7 @@ class SessionRun {
     if (this.#taken.has(event.id)) return
     this.#taken.add(event.id)
     const at = this.#context.sessions.clock.now()
-    const { id, type, turnId, seq } = event
-    const body = JSON.parse(event.body) as Record<string, unknown>
-    await this.#commit({
-      sessionId: this.#id,
-      at,
-      epoch: this.#epoch,
-      events: [{ id, type, turnId, threadId: null, processedAt: at, body, repeats: seq }],
-    })
+    await this.#commit({ sessionId: this.#id, at, epoch: this.#epoch, events: [takenInput(event, at)] })
   }
 
   /** Appends what a message says; previews it while it is being written. Answers a failed model request, if it tells of one. */
@@ -583,72 +548,6 @@ class SessionRun {
 type Ended =
   | { type: 'ended' | 'cut'; outcome: TurnOutcome; last: SDKMessage | null }
   | { type: 'parked'; part: TurnPart; last: SDKMessage }
-
-interface Opening {
-  /** It needs a process of its own. */
-  anew: boolean
-  /** The agent's name of the parked call that is made again. */
-  redrive: string | null
-  recover: boolean
-  /** What is sent first, as one message. */
-  message: EventRow[]
-  /** What is sent behind it, into the same turn. */
-  steers: EventRow[]
-  /** The turn was done before its server ended; this is what the agent said. */
-  finished: string | null
-}
-
-const finished = (text: string): TurnOutcome => ({
-  status: 'completed',
-  stopReason: { type: 'end_turn' },
-  error: null,
-  text,
-  structured: null,
-  usage: null,
-  modelRequests: null,
-})
-
-/** Inputs as one message of the user. Its uuid is that of the first: the transcript keeps it, and the agent says when it took it. */
-function userMessage(events: EventRow[], priority: 'next' | 'later'): SDKUserMessage {
-  const content = events.flatMap((event) => (JSON.parse(event.body) as { content: ContentBlock[] }).content)
-  return {
-    type: 'user',
-    message: { role: 'user', content: content as never },
-    parent_tool_use_id: null,
-    uuid: idToUuid(events[0]!.id) as NonNullable<SDKUserMessage['uuid']>,
-    priority,
-  }
-}
-
-/** The uuid of a sent message that the agent says it has begun with; the SDK's types do not name this message. */
-function startedCommand(message: SDKMessage): string | null {
-  const { type, state, command_uuid } = message as { type: string; state?: string; command_uuid?: string }
-  if (type !== 'command_lifecycle') return null
-  return state === 'started' && command_uuid !== undefined ? command_uuid : ''
-}
-
-/** How a turn ended whose agent gave no result: stopped on purpose when there is no error. */
-function brokenOff(error: SessionError | null, account: AccountOfTurn): TurnOutcome {
-  return {
-    status: error ? 'failed' : 'cancelled',
-    stopReason: { type: error ? 'retries_exhausted' : 'interrupted' },
-    error,
-    text: null,
-    structured: null,
-    ...accountOnly(account),
-  }
-}
-
-function accountOnly({ usage, modelRequests, ledger, sdkTotals, cache, cachePrefix }: AccountOfTurn): AccountOfTurn {
-  return {
-    usage,
-    modelRequests,
-    ...(ledger && { ledger }),
-    ...(sdkTotals && { sdkTotals }),
-    ...(cachePrefix && { cachePrefix }),
-    cache: cache ?? null,
-  }
-}
 
 /** What an agent process cannot change any more once it runs. */
 const fixed = ({ agent, options, cwd }: SessionRow): string => JSON.stringify([agent, options, cwd])

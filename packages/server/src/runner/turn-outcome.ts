@@ -47,6 +47,29 @@ export function outcomeOfResult(
   }
 }
 
+/** How a turn ended whose agent gave no result: stopped on purpose when there is no error. */
+export function brokenOff(error: SessionError | null, account: AccountOfTurn): TurnOutcome {
+  return {
+    status: error ? 'failed' : 'cancelled',
+    stopReason: { type: error ? 'retries_exhausted' : 'interrupted' },
+    error,
+    text: null,
+    structured: null,
+    ...accountOnly(account),
+  }
+}
+
+function accountOnly({ usage, modelRequests, ledger, sdkTotals, cache, cachePrefix }: AccountOfTurn): AccountOfTurn {
+  return {
+    usage,
+    modelRequests,
+    ...(ledger && { ledger }),
+    ...(sdkTotals && { sdkTotals }),
+    ...(cachePrefix && { cachePrefix }),
+    cache: cache ?? null,
+  }
+}
+
 function failure(result: SDKResultMessage, known: SessionError | null): SessionError {
   // The agent words an overloaded endpoint as any server error; the status tells.
   if (known && result.subtype === 'success' && result.api_error_status === 529)

@@ -48,7 +48,7 @@ export async function cancelSession(context: SessionContext, sessionId: string):
     const [current] = rest.openTurns
     if (!current) return decision
     const stop = interruptDecision(rest, interrupt, at)
-    if (!isInRun(rest, current)) return mergeDecisions(decision, stop)
+    if (!isInRun(current)) return mergeDecisions(decision, stop)
     // A turn that runs is still what the session is about.
     const { lastTurnStatus: _, endedAt: __, stopReason: ___, ...patch } = { ...decision.session, ...stop.session }
     return { ...mergeDecisions(stop, decision), session: patch }

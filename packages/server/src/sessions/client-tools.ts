@@ -41,7 +41,7 @@ export async function clientToolResult(
   sessionId: string,
   sdkToolUseId: string,
 ): Promise<ToolResult> {
-  const row = await context.store.findApproval(sessionId, sdkToolUseId)
+  const row = await context.store.approvals.ofCall(sessionId, sdkToolUseId)
   if (row?.kind !== 'custom_tool_result' || row.status !== 'allowed' || !row.decision)
     return { content: [{ type: 'text', text: 'The client has given no result for this call.' }], isError: true }
   const { content, is_error } = row.decision

@@ -1,4 +1,9 @@
-import type { Decision as Verdict, DecideApproval, UserCustomToolResult } from '@troupe/protocol/approval'
+import {
+  Answers,
+  type Decision as Verdict,
+  type DecideApproval,
+  type UserCustomToolResult,
+} from '@troupe/protocol/approval'
 import { ApiError } from '@troupe/protocol/error'
 import { newId } from '@troupe/protocol/ids'
 import type { z } from 'zod'
@@ -105,7 +110,7 @@ export async function decideApproval(
   const type = known.kind === 'tool_confirmation' ? 'user.tool_confirmation' : 'user.custom_tool_result'
   const answer = answerOf(type, approvalId, given)
   await changeSession(context, known.sessionId, async (state, at) => ({
-    ...answerDecision(state, answer, await context.store.readApproval(approvalId), at),
+    ...answerDecision(state, answer, await context.store.approvals.read(approvalId), at),
     ...(idempotency && { effect: { ...idempotency, result: JSON.stringify({ approval_id: approvalId }) } }),
   }))
   return requireApproval(context, approvalId)
@@ -113,7 +118,7 @@ export async function decideApproval(
 
 /** Throws `approval_not_found`. */
 export async function requireApproval(context: SessionContext, id: string): Promise<ApprovalRow> {
-  const row = await context.store.readApproval(id)
+  const row = await context.store.approvals.read(id)
   if (!row) throw new ApiError('approval_not_found', `Approval ${id} does not exist.`)
   return row
 }
@@ -194,8 +199,12 @@ function answersOf(row: ApprovalRow, given: Answer['given']): NonNullable<Verdic
     .join('\n')
     .trim()
   const parsed = parseObject(text)
-  const named = (parsed?.answers ?? parsed) as NonNullable<Verdict['answers']> | null
-  if (named && typeof named === 'object') return named
+  if (parsed) {
+    const named = Answers.safeParse('answers' in parsed ? parsed.answers : parsed)
+    if (!named.success)
+      throw new ApiError('validation_failed', `${row.id}: answers are text, or lists of text, by question.`)
+    return named.data
+  }
   if (text === '')
     throw new ApiError(
       'validation_failed',

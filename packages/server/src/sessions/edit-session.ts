@@ -81,7 +81,7 @@ export async function archiveSession(context: SessionContext, sessionId: string)
   await changeSession(context, sessionId, (state, at) => {
     const { session } = state
     const status = TRANSITIONS[session.status].archive
-    if (status === null) throw running(session)
+    if (status === null || session.holder !== null) throw running(session)
     if (session.archivedAt !== null) return null
     // A turn that waits for an answer, and those behind it, end with the session.
     let ended: Decision = {}
@@ -103,7 +103,7 @@ export async function deleteSession(
 ): Promise<void> {
   for (;;) {
     const session = await requireSession(context, sessionId)
-    if (TRANSITIONS[session.status].delete === null) throw running(session)
+    if (TRANSITIONS[session.status].delete === null || session.holder !== null) throw running(session)
     try {
       const effect = idempotency ? { ...idempotency, result: JSON.stringify({ session_id: sessionId }) } : undefined
       await context.log.deleteSession(sessionId, context.clock.now(), session.version, effect)
@@ -122,7 +122,12 @@ export async function deleteSession(
 }
 
 const running = (session: SessionRow) =>
-  new ApiError('session_running', `Session ${session.id} is ${session.status}; interrupt it and wait until it is idle.`)
+  new ApiError(
+    'session_running',
+    session.status === 'idle'
+      ? `The agent of session ${session.id} is held for an answer; give it, or interrupt the session.`
+      : `Session ${session.id} is ${session.status}; interrupt it and wait until it is idle.`,
+  )
 
 /** Sessions erased in one sweep, at most; a caller repeats until `matched` is 0. */
 export const MAX_PRUNE = 10_000

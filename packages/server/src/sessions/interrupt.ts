@@ -19,9 +19,9 @@ export function newInterrupt(mode: 'graceful' | 'now', graceMs: number | null, t
   return { id: newId('sevt'), mode, graceMs, turnId }
 }
 
-/** Whether an agent, or the run that will start one, has the turn: then only the run can end it. */
-export const isInRun = ({ session }: Pick<SessionState, 'session'>, turn: TurnRow): boolean =>
-  turn.status === 'in_progress' || (turn.status === 'waiting' && session.holder !== null)
+/** Whether an agent has the turn, at work or held for an answer: then only its run can end it. A parked call has none. */
+export const isInRun = (turn: TurnRow): boolean =>
+  turn.status === 'in_progress' || (turn.status === 'waiting' && turn.resume !== 'approval')
 
 /**
  * What an interrupt does: to a turn that runs, it is put into the inbox for the runner; a turn that waits for its turn
@@ -34,7 +34,7 @@ export function interruptDecision(state: SessionState, interrupt: QueuedInterrup
     interrupt.turnId === null
       ? (openTurns.find((turn) => turn.status !== 'queued') ?? openTurns[0])
       : openTurns.find((turn) => turn.id === interrupt.turnId)
-  const runs = target !== undefined && isInRun(state, target)
+  const runs = target !== undefined && isInRun(target)
   const event: NewEvent = {
     id: interrupt.id,
     type: 'user.interrupt',

@@ -46,7 +46,7 @@ export async function sendEvents(
     for (const entry of sent)
       if ('mode' in entry) add(interruptDecision(applyDecision(state, decision), entry, at))
       else if ('approvalId' in entry) {
-        const known = await context.store.readApproval(entry.approvalId)
+        const known = await context.store.approvals.read(entry.approvalId)
         add(answerDecision(applyDecision(state, decision), entry, known, at))
       }
     if (inputs.length > 0) {

@@ -17,8 +17,6 @@ export interface ApprovalRow {
   status: Approval['status']
   /** The agent process waits for the answer. */
   held: boolean
-  /** Until when the process waits, in ms; the deadline of a held call. */
-  heldUntil: number | null
   decision: Decision | null
   actor: string | null
   /** The event that brought the verdict. */
@@ -32,10 +30,7 @@ export interface ApprovalRow {
 }
 
 export type ApprovalPatch = Partial<
-  Pick<
-    ApprovalRow,
-    'status' | 'held' | 'heldUntil' | 'decision' | 'actor' | 'verdictEventId' | 'decidedAt' | 'consumedAt' | 'expiresAt'
-  >
+  Pick<ApprovalRow, 'status' | 'held' | 'decision' | 'actor' | 'verdictEventId' | 'decidedAt' | 'consumedAt'>
 >
 
 /** A rule that a person's answer left behind. `sessionId` null: for every session of the agent. */
@@ -51,6 +46,26 @@ export interface GrantRow {
 export interface ApprovalFilter {
   status: ApprovalRow['status'] | null
   sessionId: string | null
+}
+
+/** Reads of approvals and grants. They are written with the changes of their sessions. */
+export interface ApprovalStore {
+  read(id: string): Promise<ApprovalRow | null>
+  /** The one for a call, by the agent's id of it. */
+  ofCall(sessionId: string, sdkToolUseId: string): Promise<ApprovalRow | null>
+  /** By (created, id). */
+  list(
+    filter: ApprovalFilter,
+    order: 'asc' | 'desc',
+    limit: number,
+    after: { at: number; id: string } | null,
+  ): Promise<{ rows: ApprovalRow[]; more: boolean }>
+  /** Pending ones whose deadline has passed, longest overdue first. */
+  overdue(at: number, limit: number): Promise<ApprovalRow[]>
+  /** Rules remembered for a session and for all sessions of its agent, oldest first, at most 10,000. */
+  grants(agentId: string | null, sessionId: string | null): Promise<GrantRow[]>
+  /** False when there was none. */
+  deleteGrant(id: string): Promise<boolean>
 }
 
 /** Whether somebody still has to do something about it: answer it, or hand its answer to the agent. */
@@ -71,7 +86,6 @@ export interface ApprovalsTable {
   status: string
   open: number
   held: number
-  held_until: number | null
   decision: string | null
   actor: string | null
   verdict_event_id: string | null
@@ -104,7 +118,6 @@ export const approvalFromRow = (row: ApprovalsTable): ApprovalRow => ({
   rule: row.rule,
   status: row.status as ApprovalRow['status'],
   held: row.held === 1,
-  heldUntil: row.held_until,
   decision: row.decision === null ? null : (JSON.parse(row.decision) as Decision),
   actor: row.actor,
   verdictEventId: row.verdict_event_id,
@@ -129,7 +142,6 @@ export const approvalToRow = (row: ApprovalRow): ApprovalsTable => ({
   status: row.status,
   open: isOpen(row) ? 1 : 0,
   held: row.held ? 1 : 0,
-  held_until: row.heldUntil,
   decision: row.decision === null ? null : JSON.stringify(row.decision),
   actor: row.actor,
   verdict_event_id: row.verdictEventId,

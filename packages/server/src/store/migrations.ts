@@ -139,7 +139,6 @@ export const MIGRATIONS: readonly string[] = [
     status text not null,
     open integer not null,
     held integer not null,
-    held_until integer,
     decision text,
     actor text,
     verdict_event_id text,

@@ -3,15 +3,7 @@ import { newId } from '@troupe/protocol/ids'
 import { isWebhookType } from '@troupe/protocol/webhook'
 import { chmodSync, closeSync, existsSync, openSync } from 'node:fs'
 import type { Compilable, ExpressionBuilder } from 'kysely'
-import {
-  type ApprovalFilter,
-  approvalFromRow,
-  type ApprovalRow,
-  approvalToRow,
-  type ApprovalsTable,
-  grantFromRow,
-  type GrantsTable,
-} from './approvals.ts'
+import { type ApprovalStore, type ApprovalsTable, approvalFromRow } from './approvals.ts'
 import { GroupCommit } from './group-commit.ts'
 import { type LedgerEntry, readTurnLedger, type UsageFilter, type UsageGroup, writeLedger } from './ledger.ts'
 import { MIGRATIONS } from './migrations.ts'
@@ -26,6 +18,7 @@ import {
   turnToRow,
 } from './rows.ts'
 import { sql } from './query.ts'
+import { type SqlRunner, sqliteApprovals, writeApprovals } from './sqlite-approvals.ts'
 import { sqliteWebhooks } from './sqlite-webhooks.ts'
 import type { EventsTable, SessionsTable, Tables, ThreadsTable, TurnsTable } from './schema.ts'
 import { sumLedger } from './sum-ledger.ts'
@@ -104,12 +97,20 @@ export class SqliteStore implements Store {
   readonly #writer: GroupCommit
   readonly #statements = new Map<string, Sqlite.Statement>()
   readonly webhooks: WebhookStore
+  readonly approvals: ApprovalStore
   readonly #queue: SqliteQueue
+  readonly #sql: SqlRunner
 
   constructor(db: Sqlite.Database) {
     this.#db = db
-    this.#queue = new SqliteQueue(db)
     this.#writer = new GroupCommit(db)
+    this.#queue = new SqliteQueue(db)
+    this.#sql = {
+      statement: (text) => this.#statement(text),
+      run: (query) => this.#run(query),
+      all: (query) => this.#all(query),
+    }
+    this.approvals = sqliteApprovals(this.#sql, this.#writer)
     this.webhooks = sqliteWebhooks({
       statement: (text) => this.#statement(text),
       write: (run) => this.#writer.write(run),
@@ -157,27 +158,13 @@ export class SqliteStore implements Store {
     for (const turn of change.newTurns ?? []) this.#run(sql.insertInto('turns').values(turnToRow(turn)))
     for (const { id, patch } of change.turns ?? [])
       this.#run(sql.updateTable('turns').set(turnPatchToColumns(patch)).where('id', '=', id))
-    this.#writeApprovals(change)
+    writeApprovals(this.#sql, change)
     for (const query of threadWrites(change)) this.#run(query)
     const events = this.#insertEvents(change, numbers.firstSeq)
     this.#insertMessages(change, numbers.firstMessage)
     if (change.ledger) writeLedger((text) => this.#statement(text), change.ledger)
     if (change.effect) this.#noteEffect(change.effect)
     return { events }
-  }
-
-  #writeApprovals(change: SessionChange): void {
-    for (const row of change.newApprovals ?? []) this.#run(sql.insertInto('approvals').values(approvalToRow(row)))
-    for (const { id, patch } of change.approvals ?? []) {
-      const row = this.#statement('select * from approvals where id = ? and session_id = ?').get(id, change.sessionId)
-      if (!row) continue
-      const { id: _, ...columns } = approvalToRow({ ...approvalFromRow(row as ApprovalsTable), ...patch })
-      this.#run(sql.updateTable('approvals').set(columns).where('id', '=', id))
-    }
-    for (const grant of change.grants ?? [])
-      this.#statement(
-        'insert into grants (id, session_id, agent_id, rule, actor, created_at) values (?, ?, ?, ?, ?, ?)',
-      ).run(grant.id, grant.sessionId, grant.agentId, grant.rule, grant.actor, grant.createdAt)
   }
 
   #noteEffect({ principal, key, result }: NonNullable<SessionChange['effect']>): void {
@@ -420,60 +407,6 @@ export class SqliteStore implements Store {
       'select n, turn_id as turnId, created_at as createdAt, body from messages where session_id = ? and n > ? order by n limit ?',
     )
     return rows.all(sessionId, after, limit) as MessageRow[]
-  }
-
-  async readApproval(id: string): Promise<ApprovalRow | null> {
-    const row = this.#statement('select * from approvals where id = ?').get(id)
-    return row ? approvalFromRow(row as ApprovalsTable) : null
-  }
-
-  async findApproval(sessionId: string, sdkToolUseId: string): Promise<ApprovalRow | null> {
-    const row = this.#statement(
-      'select * from approvals where session_id = ? and sdk_tool_use_id = ? order by created_at desc limit 1',
-    ).get(sessionId, sdkToolUseId)
-    return row ? approvalFromRow(row as ApprovalsTable) : null
-  }
-
-  async listApprovals(
-    filter: ApprovalFilter,
-    order: 'asc' | 'desc',
-    limit: number,
-    after: { at: number; id: string } | null,
-  ) {
-    let query = sql.selectFrom('approvals').selectAll()
-    if (filter.status !== null) query = query.where('status', '=', filter.status)
-    if (filter.sessionId !== null) query = query.where('session_id', '=', filter.sessionId)
-    if (after)
-      query = query.where(({ eb, refTuple, tuple }) =>
-        eb(refTuple('created_at', 'id'), order === 'asc' ? '>' : '<', tuple(after.at, after.id)),
-      )
-    const rows = this.#all<ApprovalsTable>(
-      query
-        .orderBy('created_at', order)
-        .orderBy('id', order)
-        .limit(limit + 1),
-    )
-    return { rows: rows.slice(0, limit).map(approvalFromRow), more: rows.length > limit }
-  }
-
-  async findOverdueApprovals(at: number, limit: number): Promise<ApprovalRow[]> {
-    const rows = this.#statement(
-      `select * from approvals where status = 'pending' and expires_at is not null and expires_at <= ?
-       order by expires_at limit ?`,
-    )
-    return (rows.all(at, limit) as ApprovalsTable[]).map(approvalFromRow)
-  }
-
-  async listGrants(agentId: string | null, sessionId: string | null) {
-    const rows = this.#statement(
-      `select * from grants where session_id = ? or (session_id is null and (? is null or agent_id = ?))
-       order by created_at, id limit 10000`,
-    )
-    return (rows.all(sessionId, agentId, agentId) as GrantsTable[]).map(grantFromRow)
-  }
-
-  deleteGrant(id: string): Promise<boolean> {
-    return this.#writer.write(() => this.#statement('delete from grants where id = ?').run(id).changes > 0)
   }
 
   async transcriptHas(sessionId: string, uuid: string): Promise<boolean> {

@@ -1,7 +1,7 @@
 import type { PermissionRule, SessionAgent } from '@troupe/protocol/agent'
 import type { SessionError } from '@troupe/protocol/event'
 import type { SessionStatus, StopReason } from '@troupe/protocol/session'
-import type { ApprovalFilter, ApprovalPatch, ApprovalRow, GrantRow } from './approvals.ts'
+import type { ApprovalPatch, ApprovalRow, ApprovalStore, GrantRow } from './approvals.ts'
 import type { WebhookStore } from './webhooks.ts'
 import type { PromptCache, TurnStatus } from '@troupe/protocol/turn'
 import type { LedgerEntry, UsageFilter, UsageGroup, UsageSums } from './ledger.ts'
@@ -389,6 +389,7 @@ export class StorageUnavailable extends Error {
  */
 export interface Store {
   readonly webhooks: WebhookStore
+  readonly approvals: ApprovalStore
 
   /** Creates a session with its first change. Throws `ExternalIdTaken`. */
   createSession(row: SessionRow, change: SessionChange): Promise<Committed>
@@ -470,22 +471,6 @@ export interface Store {
   /** Sessions that have waited as long as they may, and when the next one will have. */
   findOverdue(at: number, limit: number): Promise<{ ids: string[]; next: number | null }>
 
-  /** The one for a call, by the agent's id of it. */
-  findApproval(sessionId: string, sdkToolUseId: string): Promise<ApprovalRow | null>
-  readApproval(id: string): Promise<ApprovalRow | null>
-  /** By (created, id). */
-  listApprovals(
-    filter: ApprovalFilter,
-    order: 'asc' | 'desc',
-    limit: number,
-    after: { at: number; id: string } | null,
-  ): Promise<{ rows: ApprovalRow[]; more: boolean }>
-  /** Pending ones whose deadline has passed, longest overdue first. */
-  findOverdueApprovals(at: number, limit: number): Promise<ApprovalRow[]>
-  /** Rules remembered for a session and for all sessions of its agent. */
-  listGrants(agentId: string | null, sessionId: string | null): Promise<GrantRow[]>
-  /** False when there was none. */
-  deleteGrant(id: string): Promise<boolean>
   /** Whether the transcript has an entry with this uuid. */
   transcriptHas(sessionId: string, uuid: string): Promise<boolean>
 

@@ -1,0 +1,84 @@
+import type { SDKMessage, SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
+import type { ContentBlock } from '@troupe/protocol/event'
+import { idToUuid } from '@troupe/protocol/ids'
+import type { TurnOutcome } from '../sessions/end-turn.ts'
+import type { ApprovalRow } from '../store/approvals.ts'
+import type { EventRow, Store, TurnRow } from '../store/store.ts'
+import { finishedText } from './recovery.ts'
+
+/** How a turn's agent begins. */
+export interface Opening {
+  /** It needs a process of its own. */
+  anew: boolean
+  /** The call that was parked and is made again first. */
+  parked: ApprovalRow | null
+  /** Goes on with what the end of a server cut off. */
+  recover: boolean
+  /** What is sent first, as one message. */
+  message: EventRow[]
+  /** What is sent behind it, into the same turn. */
+  steers: EventRow[]
+  /** The turn was done before its server ended; this is what the agent said. */
+  finished: string | null
+}
+
+/**
+ * How a turn's agent begins: with its input, with a parked call, or with what the end of a server cut off. `taken`: the
+ * inputs that an agent has, or is given now; `isSent`: those that the live process has been given already.
+ */
+export async function openTurn(
+  store: Store,
+  turn: TurnRow,
+  inputs: EventRow[],
+  { taken, isSent }: { taken: ReadonlySet<string>; isSent(input: EventRow): boolean },
+): Promise<Opening> {
+  const steers = inputs.filter((input) => !taken.has(input.id))
+  const known = inputs.filter((input) => taken.has(input.id))
+  const anew: Opening = { anew: true, parked: null, recover: false, message: [], steers, finished: null }
+  if (turn.resume === 'approval') {
+    const state = await store.readSessionState(turn.sessionId)
+    const parked = state?.approvals.find((open) => open.turnId === turn.id && open.threadId === null)
+    if (!parked) throw new Error(`turn ${turn.id} was parked and nothing of it is open`)
+    return { ...anew, parked }
+  }
+  if (turn.resume === 'recovery') {
+    const [first] = known
+    // Where the input had not reached the transcript, the turn begins anew.
+    if (!first || !(await store.transcriptHas(turn.sessionId, idToUuid(first.id)))) return { ...anew, message: known }
+    const text = finishedText(await store.loadTranscript(turn.sessionId, ''))
+    return { ...anew, recover: text === null, finished: text }
+  }
+  // What came too late to steer the last turn is with its process already, as the next thing it does.
+  const rest = known.filter((input) => !isSent(input))
+  const begun = rest.length < known.length
+  return { ...anew, anew: false, message: begun ? [] : rest, steers: begun ? rest : [] }
+}
+
+export const finished = (text: string): TurnOutcome => ({
+  status: 'completed',
+  stopReason: { type: 'end_turn' },
+  error: null,
+  text,
+  structured: null,
+  usage: null,
+  modelRequests: null,
+})
+
+/** Inputs as one message of the user. Its uuid is that of the first: the transcript keeps it, and the agent says when it took it. */
+export function userMessage(events: EventRow[], priority: 'next' | 'later'): SDKUserMessage {
+  const content = events.flatMap((event) => (JSON.parse(event.body) as { content: ContentBlock[] }).content)
+  return {
+    type: 'user',
+    message: { role: 'user', content: content as never },
+    parent_tool_use_id: null,
+    uuid: idToUuid(events[0]!.id) as NonNullable<SDKUserMessage['uuid']>,
+    priority,
+  }
+}
+
+/** Of a message about a sent message (the SDK's types do not name that kind), the uuid where the agent says it has begun with it, else ''. */
+export function startedCommand(message: SDKMessage): string | null {
+  const { type, state, command_uuid } = message as { type: string; state?: string; command_uuid?: string }
+  if (type !== 'command_lifecycle') return null
+  return state === 'started' && command_uuid !== undefined ? command_uuid : ''
+}
