@@ -387,6 +387,32 @@ describe('approvals', () => {
   })
 })
 
+describe('through the origin API', () => {
+  test('O16 a session that waits for an answer is running, says what it requires, and goes on when it is given', async () => {
+    const model = await startDemoModel()
+    const server = await testServer(
+      { agent_executable: undefined, demo_model: 'on', origin_approval_seconds: 600 },
+      { demoModel: model, env: { ANTHROPIC_API_KEY: undefined } },
+    )
+    const prompt = scripted([bash('echo made > made.txt'), { say: 'done' }])
+    const { session_id: id } = await server.post<{ session_id: string }>('/execute/', { prompt })
+    await server.event(id, ({ type }) => type === 'session.status_idle')
+    const waiting = await server.get<{ required_actions: { event_id: string }[] }>(`/status/${id}`)
+    expect(waiting).toMatchObject({
+      status: 'running',
+      required_actions: [{ type: 'tool_confirmation', tool_name: 'Bash', input: { command: 'echo made > made.txt' } }],
+    })
+    const running = { status: 400, body: { detail: `Session ${id} is currently running` } }
+    expect(await server.request('POST', '/execute/', { prompt: 'more', resume_session_id: id })).toMatchObject(running)
+    expect(await server.request('DELETE', `/sessions/${id}`)).toMatchObject(running)
+    await server.post(`/v1/approvals/${waiting.required_actions[0]!.event_id}`, { result: 'allow' })
+    await server.event(id, ({ type }) => type === 'turn.completed')
+    expect(await server.get(`/status/${id}`)).toMatchObject({ status: 'completed', required_actions: [] })
+    await server.stop()
+    await model.close()
+  })
+})
+
 describe('an answer on its way', () => {
   test('A15 an interrupt that comes while a run is taking up an answered call ends the turn; the call never runs', async () => {
     const model = await startDemoModel()

@@ -42,7 +42,7 @@ export async function sessionToWire(
     cwd: session.cwd,
     model_source: session.options.modelSource,
     stop_reason: session.status === 'idle' || session.status === 'terminated' ? session.stopReason : null,
-    required_actions: (await openApprovals(store, session)).map(requiredAction),
+    required_actions: await requiredActions(store, session),
     approvals: approvalsToWire(session.options.approvals),
     recovery: session.options.recovery ?? 'auto',
     permission_rules: session.options.rules ?? [],
@@ -71,10 +71,10 @@ export async function sessionToWire(
 }
 
 /** What a session waits for; costs a read only where it may wait for something. */
-async function openApprovals(store: Store, session: SessionRow): Promise<ApprovalRow[]> {
+export async function requiredActions(store: Store, session: SessionRow): Promise<RequiredAction[]> {
   if (session.lastTurnStatus !== 'waiting' && session.lastTurnStatus !== 'in_progress') return []
   const state = await store.readSessionState(session.id)
-  return (state?.approvals ?? []).filter((row) => row.status === 'pending')
+  return (state?.approvals ?? []).filter((row) => row.status === 'pending').map(requiredAction)
 }
 
 const requiredAction = (row: ApprovalRow): RequiredAction => ({

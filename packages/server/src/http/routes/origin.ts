@@ -17,6 +17,7 @@ import { requireSession } from '../../sessions/change-session.ts'
 import { deleteSession, MAX_PRUNE, pruneSessions } from '../../sessions/edit-session.ts'
 import { type Execute, execute, OriginRefusal } from '../../sessions/execute.ts'
 import { originError, originMessage, originSession, originStatus } from '../../sessions/origin-view.ts'
+import { requiredActions } from '../../sessions/session-status.ts'
 import type { SessionRow } from '../../store/store.ts'
 import * as check from '../fastapi.ts'
 import type { RouteContext, Server } from '../server.ts'
@@ -241,6 +242,8 @@ export function originRoutes(server: Server, context: RouteContext): void {
     async (request, reply) => {
       const session = await find(request.params.session_id)
       const id = idToUuid(session.id)
+      // One that waits for an answer is idle in /v1 and running here.
+      if (originStatus(session) === 'running') throw new OriginRefusal(`Session ${id} is currently running`)
       try {
         await deleteSession(sessions, session.id)
       } catch (error) {
@@ -281,7 +284,7 @@ export function originRoutes(server: Server, context: RouteContext): void {
       error: originError(session),
       duration_ms: typeof result?.duration_ms === 'number' ? result.duration_ms : null,
       total_cost_usd: result ? Number(session.usage.costUsd.toFixed(10)) : null,
-      required_actions: [],
+      required_actions: await requiredActions(store, session),
       model_source: session.options.modelSource,
     })
   }
