@@ -13,9 +13,6 @@ declare module 'fastify' {
   }
 }
 
-/** Whose keys they are; until there are API keys everybody is one. */
-const PRINCIPAL = 'local'
-
 /**
  * `Idempotency-Key` on POST and DELETE: the first request's answer is stored for 24 h and given again. The key is
  * claimed before the work and the work's effect is committed with it, so a server that dies in between neither repeats
@@ -35,7 +32,7 @@ export function idempotency(server: Server, { store, clock }: SessionContext): v
       throw new ApiError('validation_failed', 'Idempotency-Key must have 1 to 255 characters.', {
         errors: [{ pointer: 'header:idempotency-key', code: 'too_big', detail: '1 to 255 characters' }],
       })
-    const principal = `${PRINCIPAL} ${request.method} ${request.url.split('?', 1)[0]}`
+    const principal = `${request.caller.principal} ${request.method} ${request.url.split('?', 1)[0]}`
     const known = await store.beginIdempotent(principal, key, fingerprint(request), clock.now())
     const claim = `${principal}\n${key}`
     const take = () => {

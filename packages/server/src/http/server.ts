@@ -11,6 +11,7 @@ import type { Previews } from '../log/previews.ts'
 import type { SessionContext } from '../sessions/context.ts'
 import type { WebhookContext } from '../webhooks/endpoints.ts'
 import type { Admission } from '../sessions/queue-status.ts'
+import { callers } from './caller.ts'
 import { Cursors } from './cursor.ts'
 import { closedDoors } from './doors.ts'
 import { answerErrors } from './errors.ts'
@@ -109,6 +110,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
   }
   answerErrors(fastify, context.logger, console)
   closedDoors(fastify, context.config)
+  callers(fastify)
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.header('request-id', request.id)
     if (draining && request.method !== 'GET' && request.method !== 'OPTIONS')

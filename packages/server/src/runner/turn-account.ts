@@ -141,14 +141,14 @@ export class TurnAccount {
     const key = keyOf({ day, model })
     let entry = this.#entries.get(key)
     if (!entry) {
-      const { id, agent, metadata } = this.#session
+      const { id, agent, principal, metadata } = this.#session
       entry = {
         turnId: this.#turnId,
         model,
         day,
         sessionId: id,
         agentId: agent.id,
-        principal: 'local',
+        principal,
         metadata,
         at,
         usage: NO_USAGE,

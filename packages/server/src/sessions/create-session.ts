@@ -13,6 +13,7 @@ import {
   type SessionRow,
 } from '../store/store.ts'
 import { assertCanRun, assertEnv, assertWorkdir, makeWorkdir, promptText, sessionPaths } from './admission.ts'
+import type { Caller } from './caller.ts'
 import { budgetCents } from './budget.ts'
 import { requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
@@ -49,7 +50,12 @@ export interface NewSession {
  * Checks a request of `/v1` and creates its session. With an `external_id` that is taken, answers the session that has
  * it (`converged`). Throws `ApiError`s; nothing is written then.
  */
-export async function createFromRequest(context: SessionContext, body: CreateSession, idempotency: Idempotency | null) {
+export async function createFromRequest(
+  context: SessionContext,
+  caller: Caller,
+  body: CreateSession,
+  idempotency: Idempotency | null,
+) {
   refuseLater(body)
   assertRules(body.permission_rules ?? [], '/permission_rules')
   if (body.external_id !== undefined) {
@@ -63,6 +69,7 @@ export async function createFromRequest(context: SessionContext, body: CreateSes
   try {
     const session = await createSession(
       context,
+      caller,
       {
         agent: resolveAgent(body.agent, context.settings.defaultModel),
         cwd: body.cwd ?? null,
@@ -109,6 +116,7 @@ export function newInput(content: Input['content'], clientId: string | null): In
 /** Creates a session and queues its first turn, in one transaction. */
 export async function createSession(
   context: SessionContext,
+  caller: Caller,
   request: NewSession,
   idempotency: Idempotency | null,
 ): Promise<SessionRow> {
@@ -132,7 +140,7 @@ export async function createSession(
     rules: request.rules,
     modelSource: settings.modelSource === 'demo' ? 'demo' : 'configured',
   }
-  const row = emptySession(id, request, cwd, options, at)
+  const row = emptySession(id, caller, request, cwd, options, at)
   const inputs = request.inputs.map((input) =>
     input.clientId === null ? input : { ...input, id: idOfClient(id, input.clientId) },
   )
@@ -159,10 +167,14 @@ export async function createSession(
   return requireSession(context, id)
 }
 
-/** Whose every session is until there are keys. */
-const LOCAL = 'local'
-
-function emptySession(id: string, request: NewSession, cwd: string, options: SessionOptions, at: number): SessionRow {
+function emptySession(
+  id: string,
+  caller: Caller,
+  request: NewSession,
+  cwd: string,
+  options: SessionOptions,
+  at: number,
+): SessionRow {
   return {
     id,
     status: 'idle',
@@ -173,7 +185,7 @@ function emptySession(id: string, request: NewSession, cwd: string, options: Ses
     leaseUntil: null,
     queuedAt: null,
     priority: request.queue?.priority ?? 0,
-    principal: LOCAL,
+    principal: caller.principal,
     concurrencyKey: request.queue?.concurrencyKey ?? null,
     maxQueueMs: request.queue?.maxQueueMs ?? null,
     currentTurnId: null,

@@ -44,7 +44,7 @@ export async function accountOfCut(
       day,
       sessionId: session.id,
       agentId: agent.id,
-      principal: 'local',
+      principal: session.principal,
       metadata,
       at,
       usage: NO_USAGE,

@@ -5,6 +5,7 @@ import { resolveAgent } from '../agents/resolve-agent.ts'
 import type { SessionRow } from '../store/store.ts'
 import { assertCanRun, assertEnv, assertWorkdir } from './admission.ts'
 import { changeSession, requireSession } from './change-session.ts'
+import type { Caller } from './caller.ts'
 import type { SessionContext } from './context.ts'
 import { createSession, type Idempotency, newInput } from './create-session.ts'
 import { originStatus } from './origin-view.ts'
@@ -32,6 +33,7 @@ export class OriginRefusal extends Error {
 /** Starts a session, or goes on with one, as the origin API does. Throws `OriginRefusal` and `ApiError`s. */
 export async function execute(
   context: SessionContext,
+  caller: Caller,
   request: Execute,
   idempotency: Idempotency | null,
 ): Promise<SessionRow> {
@@ -39,6 +41,7 @@ export async function execute(
   const agent = applyTo(resolveAgent({ type: 'inline' }, context.settings.defaultModel), request)
   return createSession(
     context,
+    caller,
     {
       agent,
       cwd: request.cwd ?? null,

@@ -95,7 +95,7 @@ export function originRoutes(server: Server, context: RouteContext): void {
       const effect = request.replayEffect && (JSON.parse(request.replayEffect) as { session_id: string })
       const session = effect
         ? await requireSession(sessions, effect.session_id)
-        : await execute(sessions, wanted, request.idempotency)
+        : await execute(sessions, request.caller, wanted, request.idempotency)
       const id = idToUuid(session.id)
       return reply.send({
         session_id: id,

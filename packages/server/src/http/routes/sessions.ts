@@ -44,7 +44,7 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
       const effect = request.replayEffect && (JSON.parse(request.replayEffect) as { session_id: string })
       const { session, converged } = effect
         ? { session: await requireSession(sessions, effect.session_id), converged: false }
-        : await createFromRequest(sessions, request.body, request.idempotency)
+        : await createFromRequest(sessions, request.caller, request.body, request.idempotency)
       if (request.body.stream) {
         // A stream is not stored. A key under which nothing was created would seem to be at work for ever.
         const claim = request.idempotency
