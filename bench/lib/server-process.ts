@@ -8,6 +8,7 @@ import { silentLogger } from '../../packages/server/src/lib/logger.ts'
 import { EventLog } from '../../packages/server/src/log/event-log.ts'
 import { Previews } from '../../packages/server/src/log/previews.ts'
 import { Wakeups } from '../../packages/server/src/log/wakeups.ts'
+import { LOCAL_CALLER } from '../../packages/server/src/sessions/caller.ts'
 import { ClientToolTokens } from '../../packages/server/src/sessions/client-tools.ts'
 import { approvalSettings, createSession, newInput } from '../../packages/server/src/sessions/create-session.ts'
 import type { SessionContext } from '../../packages/server/src/sessions/context.ts'
@@ -73,6 +74,7 @@ await server.start()
 const create = (prompt: string) =>
   createSession(
     sessions,
+    LOCAL_CALLER,
     {
       agent: resolveAgent(undefined, null),
       cwd: null,
