@@ -162,7 +162,7 @@ describe('folders of the server', () => {
     agents: { all: ['store'] },
     sessions: { all: ['log', 'store', 'agents'] },
     runner: { all: ['sessions', 'log', 'store', 'agents'] },
-    http: { all: ['sessions', 'webhooks', 'log', 'capabilities'], types: ['store', 'agents'] },
+    http: { all: ['sessions', 'agents', 'webhooks', 'log', 'capabilities'], types: ['store'] },
   }
   /** Values that may be imported where otherwise only types are: a class of errors is known by `instanceof`. */
   const EXCEPTIONS = [`${SERVER}/http/errors.ts ${SERVER}/store/store`]

@@ -78,38 +78,62 @@ export const EnvVars = z
     message: 'at most 128 variables',
   })
 
+const ModelParam = z.union([ModelName, ModelConfig])
+const ToolParams = z.array(z.union([AgentToolset, z.looseObject({ type: z.string() })])).max(256)
+const System = z.string().max(100_000)
+
+/** What makes an agent, whether it is saved, given with a session or overridden there. Null is as good as absent. */
+export const AgentFields = z.object({
+  description: z.string().max(2048).nullish(),
+  model: ModelParam.optional().describe("Default: the server's default model"),
+  system: System.nullish().describe("The whole system prompt; absent or null: Claude Code's own (the SDK's preset)"),
+  tools: ToolParams.nullish(),
+  permission_mode: PermissionMode.nullish(),
+  effort: Effort.nullish(),
+  allowed_tools: ToolNames.nullish().describe('Tools that run without being asked for; not a restriction'),
+  disallowed_tools: ToolNames.nullish().describe('Tools the agent does not have'),
+  permission_rules: PermissionRules.nullish().describe('The policy table; a `deny` always wins, then the closer rule'),
+  mcp_servers: z.array(z.unknown()).max(20).nullish(),
+  skills: z.array(z.unknown()).max(64).nullish(),
+  subagents: z.array(z.unknown()).max(20).nullish(),
+  multiagent: z.unknown().optional(),
+})
+export type AgentFields = z.infer<typeof AgentFields>
+
 /** An agent given with the session instead of a saved one. */
-export const InlineAgent = z.object({
+export const InlineAgent = AgentFields.extend({
   type: z.literal('inline'),
   name: z.string().min(1).max(256).optional(),
-  description: z.string().max(2048).nullish(),
-  model: z.union([ModelName, ModelConfig]).optional().describe("Default: the server's default model"),
-  system: z
-    .string()
-    .max(100_000)
-    .nullish()
-    .describe("The whole system prompt; absent or null: Claude Code's own (the SDK's preset)"),
-  tools: z
-    .array(z.union([AgentToolset, z.looseObject({ type: z.string() })]))
-    .max(256)
-    .optional(),
-  permission_mode: PermissionMode.optional(),
-  effort: Effort.nullish(),
-  allowed_tools: ToolNames.optional().describe('Tools that run without being asked for; not a restriction'),
-  disallowed_tools: ToolNames.optional().describe('Tools the agent does not have'),
-  permission_rules: PermissionRules.optional().describe('The policy table; a `deny` always wins, then the closer rule'),
-  mcp_servers: z.array(z.unknown()).optional(),
-  skills: z.array(z.unknown()).optional(),
-  subagents: z.array(z.unknown()).optional(),
-  multiagent: z.unknown().optional(),
 })
 export type InlineAgent = z.infer<typeof InlineAgent>
 
+const AgentVersion = z
+  .number()
+  .int()
+  .min(1)
+  .max(2 ** 31)
+const AgentIdParam = z.string().min(1).max(128)
+
+/** A saved agent; without `version` the newest. */
+export const AgentReference = z.object({
+  type: z.literal('agent'),
+  id: AgentIdParam,
+  version: AgentVersion.nullish(),
+})
+
+/** A saved agent, some fields of which this session replaces whole. Absent keeps the agent's, null or `[]` clears. */
+export const AgentWithOverrides = AgentFields.extend({
+  type: z.literal('agent_with_overrides'),
+  id: AgentIdParam,
+  version: AgentVersion.nullish(),
+})
+export type AgentWithOverrides = z.infer<typeof AgentWithOverrides>
+
 export const AgentParam = z.union([
-  z.string().min(1).max(128),
-  InlineAgent,
-  z.looseObject({ type: z.enum(['agent', 'agent_with_overrides']), id: z.string() }),
+  AgentIdParam,
+  z.discriminatedUnion('type', [InlineAgent, AgentReference, AgentWithOverrides]),
 ])
+export type AgentParam = z.infer<typeof AgentParam>
 
 /** The agent as a session resolved it. The fields of the hosted API, and ours after them. */
 export const SessionAgent = z

@@ -22,7 +22,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'warm_sessions', status: 'not yet' },
   { id: 'structured_output', status: 'not yet' },
   { id: 'fork_rewind', status: 'not yet' },
-  { id: 'saved_agents', status: 'not yet' },
+  { id: 'saved_agents', status: 'yes' },
   { id: 'environments', status: 'not yet' },
   { id: 'files', status: 'not yet' },
   { id: 'threads', status: 'yes' },

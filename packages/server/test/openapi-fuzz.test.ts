@@ -35,6 +35,8 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     endpoints.push(id)
     deliveries.push(await server.post(`/v1/webhook_endpoints/${id}/test`))
   }
+  const agents: string[] = []
+  for (const name of ['one', 'two']) agents.push((await server.post<{ id: string }>('/v1/agents', { name })).id)
   // Of a session of its own that stays at work, so that no clean-up takes it.
   const { id: kept } = await server.create('subagent done')
   await server.idle(kept)
@@ -49,6 +51,7 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     turn_id: newest.map((n) => () => (turns.at(-1 - n) ?? turns[0])!.id),
     webhook_endpoint_id: newest.map((n) => () => endpoints.at(-1 - n) ?? endpoints[0]),
     delivery_id: newest.map((n) => () => (deliveries.at(-1 - n) ?? deliveries[0])!.id),
+    agent_id: newest.map((n) => () => agents.at(-1 - n) ?? agents[0]),
     url: mostly(hook.url),
     types: mostly(hook.types),
     from: fc.constant(() => new Date().toISOString()),
@@ -109,6 +112,7 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     const { type: kind, id, session_id } = body as { type?: string; id?: string; session_id?: string }
     if (kind === 'session') sessions.push(id!)
     else if (kind === 'webhook_endpoint' && !endpoints.includes(id!)) endpoints.push(id!)
+    else if (kind === 'agent' && !agents.includes(id!)) agents.push(id!)
     else if (kind === 'webhook_delivery') deliveries.push(body as (typeof deliveries)[number])
     else if (call.path === '/execute') sessions.push(session_id!)
     if (call.method === 'POST' && call.path.endsWith('/events'))

@@ -18,6 +18,7 @@ import { answerErrors } from './errors.ts'
 import { idempotency } from './idempotency.ts'
 import { openApi } from './openapi.ts'
 import type { ClientToolTokens } from '../sessions/client-tools.ts'
+import { agentRoutes } from './routes/agents.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { clientToolRoutes } from './routes/client-tools.ts'
 import { type Console, consoleRoutes } from './routes/console.ts'
@@ -146,6 +147,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     queueRoutes(server, routes)
     usageRoutes(server, routes)
     threadRoutes(server, routes)
+    agentRoutes(server, routes)
   })
   return {
     fastify,

@@ -2,7 +2,7 @@ import type { SDKMessage, SDKResultMessage } from '@anthropic-ai/claude-agent-sd
 import type { SessionError } from '@troupe/protocol/event'
 import { idToUuid } from '@troupe/protocol/ids'
 import { setTimeout as delay } from 'node:timers/promises'
-import { customToolsOf } from '../agents/resolve-agent.ts'
+import { customToolsOf } from '../agents/agent-tools.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Previews } from '../log/previews.ts'
 import type { Wakeups } from '../log/wakeups.ts'

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { customToolsOf } from '../agents/resolve-agent.ts'
+import { customToolsOf } from '../agents/agent-tools.ts'
 import type { SessionContext } from './context.ts'
 
 /** Gives each session's agent a token for the tools of its own client, and no other's. Lasts as long as this server. */

@@ -4,7 +4,8 @@ import { ApiError } from '@troupe/protocol/error'
 import { newId } from '@troupe/protocol/ids'
 import type { CreateSession } from '@troupe/protocol/session'
 import { rm } from 'node:fs/promises'
-import { assertRules, DEFAULT_AGENT_ID, resolveAgent } from '../agents/resolve-agent.ts'
+import { agentOfSession } from '../agents/agent-of-session.ts'
+import { assertRules } from '../agents/resolve-agent.ts'
 import {
   type ApprovalSettings,
   ExternalIdTaken,
@@ -66,12 +67,14 @@ export async function createFromRequest(
     if (event.type !== 'user.message') throw unsupported(`initial_events of type "${event.type}"`)
     return event as Extract<typeof event, { content: unknown }>
   })
+  const { store, settings } = context
+  const agent = await agentOfSession(store.agents, caller.workspaceId, body.agent, settings.defaultModel)
   try {
     const session = await createSession(
       context,
       caller,
       {
-        agent: resolveAgent(body.agent, context.settings.defaultModel),
+        agent,
         cwd: body.cwd ?? null,
         env: body.env ?? {},
         maxTurns: body.limits?.max_turns ?? null,
@@ -229,6 +232,4 @@ function refuseLater(body: CreateSession): void {
       'environment_not_found',
       `Environment ${body.environment_id} does not exist; "env_default" is the only one so far.`,
     )
-  if (typeof body.agent === 'object' && body.agent.type === 'agent' && body.agent.id !== DEFAULT_AGENT_ID)
-    resolveAgent(body.agent, null)
 }

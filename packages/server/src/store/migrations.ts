@@ -1,3 +1,4 @@
+import { AGENTS_MIGRATION } from './sqlite-agents.ts'
 import { QUEUE_MIGRATION } from './queue-schema.ts'
 
 /**
@@ -298,4 +299,5 @@ export const MIGRATIONS: readonly string[] = [
   create index threads_running on threads (session_id) where status = 'running';
   create index events_thread on events (session_id, thread_id, seq) where thread_id is not null;
   `,
+  AGENTS_MIGRATION,
 ]

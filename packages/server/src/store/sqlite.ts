@@ -18,8 +18,9 @@ import {
   turnToRow,
 } from './rows.ts'
 import { sql } from './query.ts'
+import { sqliteAgents } from './sqlite-agents.ts'
 import { type SqlRunner, sqliteApprovals, writeApprovals } from './sqlite-approvals.ts'
-import { sqliteWebhooks } from './sqlite-webhooks.ts'
+import { type SqliteAccess, sqliteWebhooks } from './sqlite-webhooks.ts'
 import type { EventsTable, SessionsTable, Tables, ThreadsTable, TurnsTable } from './schema.ts'
 import { sumLedger } from './sum-ledger.ts'
 import {
@@ -42,6 +43,7 @@ import {
   type Store,
   VersionConflict,
 } from './store.ts'
+import type { AgentStore } from './agents.ts'
 import type { WebhookStore } from './webhooks.ts'
 import { outsideOfThreads, RUNNING_THREADS, threadFromRow, threadsPage, threadWrites } from './threads.ts'
 
@@ -98,6 +100,7 @@ export class SqliteStore implements Store {
   readonly #statements = new Map<string, Sqlite.Statement>()
   readonly webhooks: WebhookStore
   readonly approvals: ApprovalStore
+  readonly agents: AgentStore
   readonly #queue: SqliteQueue
   readonly #sql: SqlRunner
 
@@ -111,11 +114,13 @@ export class SqliteStore implements Store {
       all: (query) => this.#all(query),
     }
     this.approvals = sqliteApprovals(this.#sql, this.#writer)
-    this.webhooks = sqliteWebhooks({
+    const access: SqliteAccess = {
       statement: (text) => this.#statement(text),
       write: (run) => this.#writer.write(run),
       noteEffect: (effect) => this.#noteEffect(effect),
-    })
+    }
+    this.webhooks = sqliteWebhooks(access)
+    this.agents = sqliteAgents(access)
   }
 
   createSession(row: SessionRow, change: SessionChange): Promise<Committed> {

@@ -1,6 +1,7 @@
 import type { PermissionRule, SessionAgent } from '@troupe/protocol/agent'
 import type { SessionError } from '@troupe/protocol/event'
 import type { SessionStatus, StopReason } from '@troupe/protocol/session'
+import type { AgentStore } from './agents.ts'
 import type { ApprovalPatch, ApprovalRow, ApprovalStore, GrantRow } from './approvals.ts'
 import type { WebhookStore } from './webhooks.ts'
 import type { PromptCache, TurnStatus } from '@troupe/protocol/turn'
@@ -390,6 +391,7 @@ export class StorageUnavailable extends Error {
 export interface Store {
   readonly webhooks: WebhookStore
   readonly approvals: ApprovalStore
+  readonly agents: AgentStore
 
   /** Creates a session with its first change. Throws `ExternalIdTaken`. */
   createSession(row: SessionRow, change: SessionChange): Promise<Committed>

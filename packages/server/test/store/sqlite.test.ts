@@ -9,6 +9,7 @@ import { sessionToRow } from '../../src/store/rows.ts'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { StorageUnavailable } from '../../src/store/store.ts'
 import { change, event, sessionRow } from '../support/rows.ts'
+import { agentsContract } from './agents-contract.ts'
 import { storeContract } from './contract.ts'
 import { webhookContract } from './webhook-contract.ts'
 import { queueContract } from './queue-contract.ts'
@@ -35,6 +36,7 @@ const harness = async () => {
 }
 storeContract('SQLite', harness)
 webhookContract('SQLite', harness)
+agentsContract('SQLite', harness)
 
 queueContract('SQLite', async () => {
   const store = openSqliteStore(file())

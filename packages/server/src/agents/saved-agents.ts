@@ -1,0 +1,132 @@
+import { ApiError } from '@troupe/protocol/error'
+import { newId } from '@troupe/protocol/ids'
+import {
+  type AgentDefinition,
+  type CreateAgent,
+  MAX_AGENT_VERSIONS,
+  MAX_AGENTS,
+  MAX_DEFINITION_BYTES,
+  type UpdateAgent,
+} from '@troupe/protocol/saved-agent'
+import { isDeepStrictEqual } from 'node:util'
+import type { Clock } from '../lib/clock.ts'
+import { AgentChanged, AgentLimit, type AgentRow, type AgentStore } from '../store/agents.ts'
+import type { SessionChange } from '../store/store.ts'
+import { mergeFields, requireAgent } from './agent-of-session.ts'
+import { DEFAULT_AGENT_ID, defineAgent } from './resolve-agent.ts'
+
+/** What the use cases work with, and whose agents they see. */
+export interface AgentContext {
+  agents: AgentStore
+  clock: Clock
+  workspaceId: string
+}
+
+type Effect = SessionChange['effect']
+
+/** Saves an agent at version 1. Throws `validation_failed`, `unsupported_feature`, `agent_limit`. */
+export function createAgent(
+  { agents, clock, workspaceId }: AgentContext,
+  body: CreateAgent,
+  effectOf: (id: string) => Effect,
+): Promise<AgentRow> {
+  assertIdentity(body)
+  const definition = { ...defineAgent(body, body.name), metadata: body.metadata ?? {} }
+  assertSize(definition)
+  const id = newId('agent')
+  const row = { id, workspaceId, definition, source: 'api' as const, file: null, contentHash: null }
+  return withinLimits(agents.create({ ...row, createdAt: clock.now() }, MAX_AGENTS, effectOf(id)))
+}
+
+/**
+ * Makes a new version of what is given, merged into the newest; where nothing changes there is none. Of two updates
+ * that name the same `version` one wins; without it each is merged into what the other left. Throws `agent_not_found`,
+ * `agent_archived`, `version_conflict`, `precondition_failed`, and as `createAgent` does.
+ */
+export async function updateAgent(
+  { agents, clock, workspaceId }: AgentContext,
+  id: string,
+  { version, metadata, ...fields }: UpdateAgent,
+  ifMatch: number | null,
+  effect: Effect,
+): Promise<AgentRow> {
+  assertOwn(id)
+  assertIdentity(fields)
+  for (;;) {
+    const row = await requireAgent(agents, workspaceId, id)
+    if (row.archivedAt !== null) throw new ApiError('agent_archived', `Agent ${id} is archived and cannot be changed.`)
+    if (version != null && version !== row.version)
+      throw new ApiError(
+        'version_conflict',
+        `Agent ${id} is at version ${row.version}, not ${version}; read it and make the change again.`,
+      )
+    if (ifMatch !== null && ifMatch !== row.version)
+      throw new ApiError('precondition_failed', `If-Match names version ${ifMatch}; agent ${id} is at ${row.version}.`)
+    const definition = { ...mergeFields(row.definition, fields), metadata: mergeMetadata(row.definition, metadata) }
+    if (isDeepStrictEqual(definition, row.definition)) return row
+    assertSize(definition)
+    const change = { from: row.version, definition, contentHash: null, at: clock.now() }
+    try {
+      return await withinLimits(agents.addVersion(workspaceId, id, change, MAX_AGENT_VERSIONS, effect))
+    } catch (error) {
+      // Somebody else was first: look at what they made of it.
+      if (!(error instanceof AgentChanged)) throw error
+    }
+  }
+}
+
+/** No new sessions begin with it from now on. Archiving twice is one archiving. Throws `agent_not_found`. */
+export async function archiveAgent(
+  { agents, clock, workspaceId }: AgentContext,
+  id: string,
+  effect: Effect,
+): Promise<AgentRow> {
+  assertOwn(id)
+  const row = await requireAgent(agents, workspaceId, id)
+  return (await agents.archive(workspaceId, id, clock.now(), effect)) ?? row
+}
+
+function assertOwn(id: string): void {
+  if (id === DEFAULT_AGENT_ID)
+    throw new ApiError('agent_read_only', `${DEFAULT_AGENT_ID} is built in; save an agent of your own instead.`)
+}
+
+function assertIdentity({ execution_identity: identity }: Pick<CreateAgent, 'execution_identity'>): void {
+  if (identity && identity.type !== 'service_account')
+    throw new ApiError(
+      'unsupported_feature',
+      `execution_identity ${JSON.stringify(identity.type)} is not supported; leave it out.`,
+    )
+}
+
+function assertSize(definition: AgentDefinition): void {
+  const bytes = Buffer.byteLength(JSON.stringify(definition))
+  if (bytes > MAX_DEFINITION_BYTES)
+    throw new ApiError('validation_failed', `The agent has ${bytes} bytes; at most ${MAX_DEFINITION_BYTES} are kept.`)
+}
+
+function mergeMetadata({ metadata }: AgentDefinition, change: UpdateAgent['metadata']): Record<string, string> {
+  if (change === undefined) return metadata
+  if (change === null) return {}
+  const merged = Object.fromEntries(
+    Object.entries({ ...metadata, ...change }).filter((pair): pair is [string, string] => pair[1] !== null),
+  )
+  if (Object.keys(merged).length > 16)
+    throw new ApiError(
+      'validation_failed',
+      `metadata would have ${Object.keys(merged).length} pairs; at most 16 are.`,
+      {
+        errors: [{ pointer: '/metadata', code: 'too_big', detail: 'at most 16 pairs' }],
+      },
+    )
+  return merged
+}
+
+async function withinLimits(work: Promise<AgentRow>): Promise<AgentRow> {
+  try {
+    return await work
+  } catch (error) {
+    if (!(error instanceof AgentLimit)) throw error
+    throw new ApiError('agent_limit', `There are ${error.message}, as many as may be.`)
+  }
+}
