@@ -160,8 +160,9 @@ describe('folders of the server', () => {
     log: { all: ['store'] },
     webhooks: { all: ['log', 'store'] },
     agents: { all: ['store'] },
-    sessions: { all: ['log', 'store', 'agents'] },
-    runner: { all: ['sessions', 'log', 'store', 'agents'] },
+    snapshots: { all: ['store'] },
+    sessions: { all: ['log', 'store', 'agents', 'snapshots'] },
+    runner: { all: ['sessions', 'log', 'store', 'agents', 'snapshots'] },
     http: { all: ['sessions', 'agents', 'webhooks', 'log', 'capabilities'], types: ['store'] },
   }
   /** Values that may be imported where otherwise only types are: a class of errors is known by `instanceof`. */

@@ -13,6 +13,8 @@ import { ClientToolTokens } from '../../packages/server/src/sessions/client-tool
 import { approvalSettings, createSession, newInput } from '../../packages/server/src/sessions/create-session.ts'
 import type { SessionContext } from '../../packages/server/src/sessions/context.ts'
 import { newEvent } from '../../packages/server/src/sessions/end-turn.ts'
+import { Git } from '../../packages/server/src/snapshots/git.ts'
+import { Snapshots } from '../../packages/server/src/snapshots/snapshots.ts'
 import { fillSessions } from './fill.ts'
 import { openDelayedStore, type FlushDelay } from './flush-delay.ts'
 import { messageOf, resultOf } from './messages.ts'
@@ -29,6 +31,14 @@ const wakeups = new Wakeups()
 const log = new EventLog(store, wakeups)
 const previews = new Previews(wakeups)
 const sessions: SessionContext = {
+  snapshots: new Snapshots({
+    store,
+    clock: systemClock,
+    logger: silentLogger,
+    git: new Git(process.env.PATH),
+    sessionsDir: join(folder, 'sessions'),
+    mode: 'off',
+  }),
   store,
   log,
   clock: systemClock,

@@ -62,6 +62,7 @@ export const ERRORS = {
   event_not_found: missing('There is no such event'),
   thread_not_found: missing('There is no such thread'),
   agent_not_found: missing('There is no such agent'),
+  snapshot_not_found: missing('The workdir was not kept then'),
   environment_not_found: missing('There is no such environment'),
   webhook_endpoint_not_found: missing('There is no such webhook endpoint'),
   webhook_delivery_not_found: missing('There is no such webhook delivery'),
@@ -72,6 +73,7 @@ export const ERRORS = {
   approval_not_pending: conflict('The approval was already decided'),
   input_not_pending: conflict('The agent has already taken that input'),
   turn_not_running: conflict('The turn has already ended'),
+  turn_not_ended: conflict('The turn has not ended'),
   webhook_endpoint_limit: conflict('There are as many webhook endpoints as there may be'),
   agent_limit: conflict('There are as many agents, or versions of one, as there may be'),
   agent_read_only: conflict('The agent cannot be changed here'),
@@ -89,6 +91,12 @@ export const ERRORS = {
   internal: { status: 500, type: 'api_error', title: 'Something went wrong in the server', retry: true },
   draining: { status: 503, type: 'overloaded_error', title: 'The server is shutting down', retry: true },
   storage_unavailable: { status: 503, type: 'overloaded_error', title: 'The store cannot be written', retry: true },
+  snapshots_unavailable: {
+    status: 503,
+    type: 'api_error',
+    title: 'Workdirs cannot be kept or restored on this server',
+    retry: false,
+  },
   agent_unavailable: { status: 503, type: 'api_error', title: 'The agent binary cannot be started', retry: false },
   model_unreachable: { status: 503, type: 'api_error', title: 'No model is configured', retry: false },
 } as const satisfies Record<string, ErrorKind>

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { AgentParam, EnvVars, PermissionRules, SessionAgent } from './agent.ts'
+import { SnapshotMode } from './branch.ts'
 import { ApprovalPolicy, RequiredAction } from './approval.ts'
 import { Budget, BudgetParam } from './budget.ts'
 import { SessionError, UserMessage } from './event.ts'
@@ -77,6 +78,7 @@ export const CreateSession = z.object({
     'Sessions with the same key share a place in the line, and the cap `max_running_per_key`',
   ),
   retention: z.unknown().optional(),
+  snapshots: SnapshotMode.optional(),
   stream: z.boolean().optional().describe('Answer with the event stream, from event 1'),
 })
 export type CreateSession = z.infer<typeof CreateSession>

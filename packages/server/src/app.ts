@@ -23,6 +23,8 @@ import { ClientToolTokens } from './sessions/client-tools.ts'
 import type { SessionContext } from './sessions/context.ts'
 import { sessionToWire } from './sessions/session-status.ts'
 import { sweepFolders } from './sessions/sweep-folders.ts'
+import { Git } from './snapshots/git.ts'
+import { Snapshots } from './snapshots/snapshots.ts'
 import { lockDataFolder } from './store/data-lock.ts'
 import { openSqliteStore } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
@@ -90,8 +92,11 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const log = new EventLog(store, wakeups)
     const previews = new Previews(wakeups)
     const sessionsDir = join(config.data_dir, 'sessions')
+    const git = new Git(config.env.PATH)
+    const snapshots = new Snapshots({ store, clock, logger, git, sessionsDir, mode: config.snapshots })
     const sessions: SessionContext = {
       store,
+      snapshots,
       log,
       clock,
       settings: {
@@ -112,6 +117,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const runner = new Runner(
       {
         sessions,
+        snapshots,
         previews,
         wakeups,
         logger,

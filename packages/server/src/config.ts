@@ -71,6 +71,12 @@ export const ConfigSchema = z.object({
   background_seconds: integer(0, 86_400)
     .default(600)
     .describe('Time that work in the background may go on behind an answer; 0: nothing may work there'),
+  snapshots: z
+    .enum(['auto', 'on', 'off'])
+    .default('auto')
+    .describe(
+      'Whether workdirs are kept turn by turn for diff and rewind; auto: own ones, and small ones that are named',
+    ),
   log_level: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')

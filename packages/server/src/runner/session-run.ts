@@ -16,6 +16,7 @@ import { applyDecision, mergeDecisions } from '../sessions/merge-decisions.ts'
 import { requeueSteers } from '../sessions/requeue-steers.ts'
 import { takenInput } from '../sessions/taken-input.ts'
 import { TRANSITIONS } from '../sessions/transitions.ts'
+import type { Snapshots } from '../snapshots/snapshots.ts'
 import {
   type EventRow,
   type SessionChange,
@@ -56,6 +57,7 @@ export interface RunContext {
   previews: Previews
   wakeups: Wakeups
   agent: AgentSettings
+  snapshots: Snapshots
   /** Shared by all sessions of the server's credential. */
   backoff: ModelBackoff
   /** The whole environment of a session's agent; makes its config dir. */
@@ -94,6 +96,7 @@ export async function runSession(
         .catch((err: unknown) => context.logger.error({ session: claimed.id, err }, 'a run could not be ended'))
     }
   } finally {
+    context.snapshots.left(claimed.id)
     await run.close()
   }
 }
@@ -136,6 +139,7 @@ class SessionRun {
     const begun = release ? await this.#release() : await this.#beginTurn()
     if (!begun) return false
     const { session, turn } = begun
+    await this.#context.snapshots.before(session, turn.id, turn.resume !== null, this.#ending)
     const ended = await this.#runTurn(session, turn, begun.inputs)
     const { touched } = this.#translator.threads
     const threads = await this.#insist(() => threadUsage(this.#context.sessions.store, this.#id, touched))
@@ -167,6 +171,7 @@ class SessionRun {
       return { ...[late, { events: cut }, end, { threads }, released].reduce<Decision>(mergeDecisions, {}), messages }
     }
     await this.#insist(() => this.#change(decide))
+    await this.#context.snapshots.after(this.#id, turn.id, this.#ending)
     return goesOn
   }
 

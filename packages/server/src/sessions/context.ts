@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import type { EventLog } from '../log/event-log.ts'
+import type { Snapshots } from '../snapshots/snapshots.ts'
 import type { Store } from '../store/store.ts'
 
 /** What the use cases work with. */
@@ -8,6 +9,7 @@ export interface SessionContext {
   log: EventLog
   clock: Clock
   settings: SessionSettings
+  snapshots: Snapshots
 }
 
 /** What of the configuration decides how sessions are made. */

@@ -43,6 +43,8 @@ export interface NewSession {
   approvals: ApprovalSettings
   recovery: 'auto' | 'resume' | 'fail'
   rules: PermissionRule[]
+  /** Absent: as the server is set. */
+  snapshots?: 'auto' | 'on' | 'off' | undefined
   /** Its place among those that wait; absent: the usual one. */
   queue?: { priority: number; concurrencyKey: string | null; maxQueueMs: number | null }
 }
@@ -88,6 +90,7 @@ export async function createFromRequest(
         approvals: approvalSettings(body.approvals ?? {}),
         recovery: body.recovery ?? 'auto',
         rules: body.permission_rules ?? [],
+        snapshots: body.snapshots,
         queue: {
           priority: body.priority ?? 0,
           concurrencyKey: body.concurrency_key ?? null,
@@ -141,6 +144,7 @@ export async function createSession(
     approvals: request.approvals,
     recovery: request.recovery,
     rules: request.rules,
+    ...(request.snapshots && { snapshots: request.snapshots }),
     modelSource: settings.modelSource === 'demo' ? 'demo' : 'configured',
   }
   const row = emptySession(id, caller, request, cwd, options, at)

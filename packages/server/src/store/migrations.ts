@@ -1,4 +1,5 @@
 import { AGENTS_MIGRATION } from './sqlite-agents.ts'
+import { BRANCHES_MIGRATION } from './branches.ts'
 import { QUEUE_MIGRATION } from './queue-schema.ts'
 
 /**
@@ -300,4 +301,5 @@ export const MIGRATIONS: readonly string[] = [
   create index events_thread on events (session_id, thread_id, seq) where thread_id is not null;
   `,
   AGENTS_MIGRATION,
+  BRANCHES_MIGRATION,
 ]

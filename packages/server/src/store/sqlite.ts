@@ -4,6 +4,7 @@ import { isWebhookType } from '@troupe/protocol/webhook'
 import { chmodSync, closeSync, existsSync, openSync } from 'node:fs'
 import type { Compilable, ExpressionBuilder } from 'kysely'
 import { type ApprovalStore, type ApprovalsTable, approvalFromRow } from './approvals.ts'
+import { type BranchStore, sqliteBranches } from './branches.ts'
 import { GroupCommit } from './group-commit.ts'
 import { type LedgerEntry, readTurnLedger, type UsageFilter, type UsageGroup, writeLedger } from './ledger.ts'
 import { MIGRATIONS } from './migrations.ts'
@@ -48,7 +49,16 @@ import type { WebhookStore } from './webhooks.ts'
 import { outsideOfThreads, RUNNING_THREADS, threadFromRow, threadsPage, threadWrites } from './threads.ts'
 
 /** What is erased with a session. */
-const TABLES_OF_A_SESSION = ['turns', 'threads', 'events', 'messages', 'transcript', 'approvals', 'grants'] as const
+const TABLES_OF_A_SESSION = [
+  'turns',
+  'threads',
+  'events',
+  'messages',
+  'transcript',
+  'approvals',
+  'grants',
+  'snapshots',
+] as const
 
 /** Characters of event bodies in one page of a tail, about: what a reader that stalls keeps in memory. */
 const MAX_PAGE_CHARS = 1_000_000
@@ -101,6 +111,7 @@ export class SqliteStore implements Store {
   readonly webhooks: WebhookStore
   readonly approvals: ApprovalStore
   readonly agents: AgentStore
+  readonly branches: BranchStore
   readonly #queue: SqliteQueue
   readonly #sql: SqlRunner
 
@@ -121,6 +132,7 @@ export class SqliteStore implements Store {
     }
     this.webhooks = sqliteWebhooks(access)
     this.agents = sqliteAgents(access)
+    this.branches = sqliteBranches(access)
   }
 
   createSession(row: SessionRow, change: SessionChange): Promise<Committed> {

@@ -3,6 +3,7 @@ import type { SessionError } from '@troupe/protocol/event'
 import type { SessionStatus, StopReason } from '@troupe/protocol/session'
 import type { AgentStore } from './agents.ts'
 import type { ApprovalPatch, ApprovalRow, ApprovalStore, GrantRow } from './approvals.ts'
+import type { BranchStore } from './branches.ts'
 import type { WebhookStore } from './webhooks.ts'
 import type { PromptCache, TurnStatus } from '@troupe/protocol/turn'
 import type { LedgerEntry, UsageFilter, UsageGroup, UsageSums } from './ledger.ts'
@@ -80,6 +81,8 @@ export interface SessionOptions {
   approvals?: ApprovalSettings
   recovery?: 'auto' | 'resume' | 'fail'
   rules?: PermissionRule[]
+  /** Whether the workdir is kept turn by turn; absent: as the server is set. */
+  snapshots?: 'auto' | 'on' | 'off'
 }
 
 /** How long calls may wait for their answer. */
@@ -392,6 +395,7 @@ export interface Store {
   readonly webhooks: WebhookStore
   readonly approvals: ApprovalStore
   readonly agents: AgentStore
+  readonly branches: BranchStore
 
   /** Creates a session with its first change. Throws `ExternalIdTaken`. */
   createSession(row: SessionRow, change: SessionChange): Promise<Committed>

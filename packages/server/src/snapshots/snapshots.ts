@@ -1,0 +1,159 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { join } from 'node:path'
+import { idToUuid } from '@troupe/protocol/ids'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logger.ts'
+import type { SnapshotRow } from '../store/branches.ts'
+import type { SessionRow, Store } from '../store/store.ts'
+import type { Git } from './git.ts'
+import { LIMITS, MAX_SNAPSHOT_MS, NoSnapshot, SMALL_LIMITS, type SnapshotLimits } from './limits.ts'
+import { takeSnapshot } from './take.ts'
+import { WorkdirLock } from './workdir-lock.ts'
+
+/** Which workdirs are kept: `auto` is a session's own, and a small one that the caller named. */
+export type SnapshotMode = 'auto' | 'on' | 'off'
+
+export interface SnapshotOptions {
+  store: Store
+  clock: Clock
+  logger: Logger
+  git: Git
+  /** Where sessions' own folders are. */
+  sessionsDir: string
+  /** For sessions that do not say. */
+  mode: SnapshotMode
+}
+
+/** Milliseconds that a reader waits for the snapshot of a turn that has just ended. */
+const MAX_SETTLE_MS = MAX_SNAPSHOT_MS + 5_000
+
+/** The snapshots of workdirs: what a diff compares and a rewind restores. */
+export class Snapshots {
+  readonly #options: SnapshotOptions
+  /** Whatever reads or writes a workdir as a whole holds its lock. */
+  readonly lock = new WorkdirLock()
+  /** Sessions in a turn, or whose turn's snapshot is still being taken. */
+  readonly #open = new Map<string, PromiseWithResolvers<void>>()
+
+  constructor(options: SnapshotOptions) {
+    this.#options = options
+  }
+
+  get git(): Git {
+    return this.#options.git
+  }
+
+  /** The shadow repository of a session: outside of the workdir, gone with the session. */
+  gitDir(sessionId: string): string {
+    return join(this.#options.sessionsDir, idToUuid(sessionId), 'snapshots')
+  }
+
+  /** How a session's workdir is kept; null: not at all. */
+  limitsOf({ options }: Pick<SessionRow, 'options'>): SnapshotLimits | null {
+    const mode = options.snapshots ?? this.#options.mode
+    if (mode === 'off') return null
+    return mode === 'on' || options.ownWorkdir ? LIMITS : SMALL_LIMITS
+  }
+
+  /**
+   * Before the agent gets a turn: waits until nobody copies or restores the workdir, and notes how it stands where that
+   * is not what the last snapshot says. Never rejects.
+   */
+  async before(session: SessionRow, turnId: string, resumed: boolean, signal: AbortSignal): Promise<void> {
+    this.#open.get(session.id)?.resolve()
+    this.#open.set(session.id, Promise.withResolvers())
+    if (resumed) await this.lock.run(session.cwd, async () => undefined)
+    else await this.#quietly(session, () => this.take(session, turnId, 'before', session.lastSeq, signal))
+  }
+
+  /** After a turn: what it left. The next one waits for it, its answer does not. Never rejects. */
+  async after(sessionId: string, turnId: string, signal: AbortSignal): Promise<void> {
+    const { store } = this.#options
+    try {
+      const [session, turn] = await Promise.all([store.readSession(sessionId), store.readTurn(sessionId, turnId)])
+      if (session && turn?.endedAt != null)
+        await this.#quietly(session, () => this.take(session, turnId, 'after', session.lastSeq, signal))
+    } catch (err) {
+      this.#options.logger.warn({ session: sessionId, err }, 'a snapshot could not be noted')
+    } finally {
+      this.left(sessionId)
+    }
+  }
+
+  /** The run of a session is over: nobody waits for a snapshot of it any more. */
+  left(sessionId: string): void {
+    this.#open.get(sessionId)?.resolve()
+    this.#open.delete(sessionId)
+  }
+
+  /** Resolves when the snapshot of a session's last turn is taken, if the session is not at work. */
+  async settled(session: SessionRow): Promise<void> {
+    const open = session.status === 'running' || session.status === 'rescheduling' ? null : this.#open.get(session.id)
+    if (!open) return
+    const patience = new AbortController()
+    await Promise.race([
+      open.promise,
+      delay(MAX_SETTLE_MS, undefined, { signal: patience.signal }).catch(() => undefined),
+    ])
+    patience.abort()
+  }
+
+  /**
+   * Takes a snapshot and notes it; answers what was noted, or null where the session has none. A failure is noted too,
+   * and thrown as `NoSnapshot`. `held`: the caller has the lock.
+   */
+  async take(
+    session: SessionRow,
+    turnId: string | null,
+    moment: SnapshotRow['moment'],
+    seq: number,
+    signal: AbortSignal = new AbortController().signal,
+    held = false,
+  ): Promise<SnapshotRow | null> {
+    const limits = this.limitsOf(session)
+    if (!limits) return null
+    const work = () => this.#take(session, limits, turnId, moment, seq, signal)
+    return held ? work() : this.lock.run(session.cwd, work)
+  }
+
+  async #take(
+    session: SessionRow,
+    limits: SnapshotLimits,
+    turnId: string | null,
+    moment: SnapshotRow['moment'],
+    seq: number,
+    signal: AbortSignal,
+  ): Promise<SnapshotRow | null> {
+    const { store, clock, git } = this.#options
+    const last = await store.branches.lastSnapshot(session.id)
+    // A folder that the caller named and that is not small is not looked through again for every turn.
+    if (limits === SMALL_LIMITS && moment !== 'rewind' && last?.problem?.startsWith('too_many')) return last
+    const parent = (await store.branches.newestSnapshot(session.id))?.commit ?? null
+    const at = clock.now()
+    const row = { sessionId: session.id, turnId, moment, seq, at, commit: null, problem: null, files: 0, bytes: 0 }
+    const began = performance.now()
+    const ms = () => Math.round(performance.now() - began)
+    try {
+      const within = AbortSignal.any([signal, AbortSignal.timeout(MAX_SNAPSHOT_MS)])
+      const taken = await takeSnapshot(git, this.gitDir(session.id), session.cwd, parent, limits, within)
+      const noted = { ...row, ...taken, ms: ms() }
+      const unchanged = moment === 'before' && last !== null && last.problem === null && last.commit === taken.commit
+      if (!unchanged) await store.branches.addSnapshot(noted)
+      return { ...noted, n: last?.n ?? 0 }
+    } catch (error) {
+      const problem = error instanceof NoSnapshot ? error.problem : 'failed'
+      // The server ends: the next one looks again.
+      if (!signal.aborted && !(moment === 'before' && last?.problem === problem))
+        await store.branches.addSnapshot({ ...row, problem, ms: ms() })
+      throw error
+    }
+  }
+
+  async #quietly(session: SessionRow, work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work()
+    } catch (err) {
+      this.#options.logger.warn({ session: session.id, err }, 'a workdir could not be kept')
+    }
+  }
+}
