@@ -45,6 +45,7 @@ const sessions: SessionContext = {
   settings: {
     modelSource: 'configured',
     defaultModel: null,
+    allowStdioMcp: false,
     defaultCwd: null,
     sessionsDir: join(folder, 'sessions'),
     agentProblem: null,

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { McpServer } from './mcp.ts'
+import { Policy } from './tool-policy.ts'
 
 export const PermissionMode = z.enum(['default', 'acceptEdits', 'plan', 'bypassPermissions', 'dontAsk'])
 export type PermissionMode = z.infer<typeof PermissionMode>
@@ -21,9 +23,6 @@ export const TOOLSET_TOOLS = {
   web_search: 'WebSearch',
 } as const
 export type ToolsetTool = keyof typeof TOOLSET_TOOLS
-
-const Policy = z.object({ type: z.enum(['always_allow', 'always_ask', 'auto', 'deny']) })
-export type ToolPolicy = z.infer<typeof Policy>['type']
 
 const ToolConfig = z.object({
   name: z.enum(Object.keys(TOOLSET_TOOLS) as [ToolsetTool, ...ToolsetTool[]]),
@@ -93,7 +92,7 @@ export const AgentFields = z.object({
   allowed_tools: ToolNames.nullish().describe('Tools that run without being asked for; not a restriction'),
   disallowed_tools: ToolNames.nullish().describe('Tools the agent does not have'),
   permission_rules: PermissionRules.nullish().describe('The policy table; a `deny` always wins, then the closer rule'),
-  mcp_servers: z.array(z.unknown()).max(20).nullish(),
+  mcp_servers: z.array(McpServer).max(20).nullish().describe('Each needs an `mcp_toolset` in `tools`'),
   skills: z.array(z.unknown()).max(64).nullish(),
   subagents: z.array(z.unknown()).max(20).nullish(),
   multiagent: z.unknown().optional(),
@@ -150,7 +149,7 @@ export const SessionAgent = z
     }),
     system: z.string().nullable(),
     tools: z.array(z.looseObject({ type: z.string() })),
-    mcp_servers: z.array(z.unknown()),
+    mcp_servers: z.array(z.looseObject({ type: z.string(), name: z.string() })),
     skills: z.array(z.unknown()),
     multiagent: z.null(),
     execution_identity: z.object({ type: z.literal('service_account') }),

@@ -43,6 +43,7 @@ export const ERRORS = {
   budget_not_raised: invalid(400, 'The session has already spent more than that budget'),
   permission_mode_refused: invalid(400, 'The agent refuses that permission mode on this server'),
   agent_archived: invalid(400, 'The agent is archived'),
+  mcp_server_refused: invalid(400, 'That MCP server may not be used here'),
   webhook_url_refused: invalid(400, 'Webhooks are not sent to that address'),
   method_not_allowed: invalid(405, 'That method is not allowed here'),
   body_too_large: invalid(413, 'The body is too large'),

@@ -102,6 +102,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       settings: {
         modelSource: model.source,
         defaultModel: config.default_model,
+        allowStdioMcp: config.allow_stdio_mcp,
         defaultCwd: config.default_cwd,
         sessionsDir,
         agentProblem: agentProblem(config.agent_executable),
@@ -133,6 +134,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
           containment,
           pidFiles: new PidFiles(join(config.data_dir, 'agents')),
           executable: config.agent_executable,
+          allowStdioMcp: config.allow_stdio_mcp,
         },
         prepareEnv(session) {
           const { configDir } = sessionPaths(sessionsDir, session.id)

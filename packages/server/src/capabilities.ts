@@ -26,7 +26,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'environments', status: 'not yet' },
   { id: 'files', status: 'not yet' },
   { id: 'threads', status: 'yes' },
-  { id: 'mcp_servers', status: 'not yet' },
+  { id: 'mcp_servers', status: 'yes' },
   { id: 'webhooks', status: 'yes' },
   { id: 'schedules', status: 'not yet' },
   { id: 'console', status: 'yes' },

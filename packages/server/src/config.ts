@@ -68,6 +68,10 @@ export const ConfigSchema = z.object({
     .union([z.boolean(), z.stringbool()])
     .default(false)
     .describe('Whether webhooks may go to private addresses and by http: to all that this machine can reach'),
+  allow_stdio_mcp: z
+    .union([z.boolean(), z.stringbool()])
+    .default(false)
+    .describe('Whether an agent may have MCP servers that are programs, started on this machine'),
   background_seconds: integer(0, 86_400)
     .default(600)
     .describe('Time that work in the background may go on behind an answer; 0: nothing may work there'),

@@ -225,12 +225,14 @@ describe('saved agents', () => {
   test('AG14 nothing of an agent can be seen or changed from another workspace', async () => {
     const { id } = await save()
     const { agents } = server.app.store
-    const other = { agents, clock: systemClock, workspaceId: 'wrkspc_other' }
+    const other = { agents, clock: systemClock, workspaceId: 'wrkspc_other', limits: { allowStdioMcp: false } }
     const gone = { code: 'agent_not_found' }
     await expect(requireAgent(agents, other.workspaceId, id)).rejects.toMatchObject(gone)
     await expect(updateAgent(other, id, { name: 'Theirs' }, null, undefined)).rejects.toMatchObject(gone)
     await expect(archiveAgent(other, id, undefined)).rejects.toMatchObject(gone)
-    await expect(agentOfSession(agents, other.workspaceId, id, null)).rejects.toMatchObject(gone)
+    await expect(
+      agentOfSession(agents, other.workspaceId, id, { ...other.limits, defaultModel: null }),
+    ).rejects.toMatchObject(gone)
     const theirs = await createAgent(other, { name: 'Theirs' }, () => undefined)
     expect(said(await server.request('GET', `/v1/agents/${theirs.id}`))).toBe('404 agent_not_found')
     expect(said(await server.request('POST', '/v1/sessions', { agent: theirs.id }))).toBe('404 agent_not_found')

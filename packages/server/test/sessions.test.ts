@@ -458,7 +458,6 @@ describe('what comes later', () => {
     ['vault_ids', { vault_ids: ['vlt_1'] }],
     ['output_schema', { output_schema: { type: 'object' } }],
     ['retention', { retention: { ttl_seconds: 1 } }],
-    ['agent.mcp_servers', { agent: { type: 'inline', mcp_servers: [{ type: 'url', url: 'http://x' }] } }],
     ['agent.skills', { agent: { type: 'inline', skills: [{}] } }],
     ['agent.subagents', { agent: { type: 'inline', subagents: [{}] } }],
     ['agent.multiagent', { agent: { type: 'inline', multiagent: { type: 'coordinator' } } }],

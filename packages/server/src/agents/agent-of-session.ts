@@ -1,8 +1,17 @@
 import type { AgentFields, AgentParam, SessionAgent } from '@troupe/protocol/agent'
 import { ApiError } from '@troupe/protocol/error'
+import type { McpServer } from '@troupe/protocol/mcp'
 import type { AgentDefinition } from '@troupe/protocol/saved-agent'
 import type { AgentRow, AgentStore } from '../store/agents.ts'
-import { DEFAULT_AGENT_ID, DEFAULT_AGENT_NAME, defineAgent, resolveAgent, sessionAgent } from './resolve-agent.ts'
+import { assertAllowed } from './mcp-servers.ts'
+import {
+  type AgentLimits,
+  DEFAULT_AGENT_ID,
+  DEFAULT_AGENT_NAME,
+  defineAgent,
+  resolveAgent,
+  sessionAgent,
+} from './resolve-agent.ts'
 
 /**
  * The agent a session will run, whole, from what its request named: later versions do not change it. Throws
@@ -12,18 +21,20 @@ export async function agentOfSession(
   store: AgentStore,
   workspaceId: string,
   param: AgentParam | undefined,
-  defaultModel: string | null,
+  { defaultModel, ...limits }: AgentLimits & { defaultModel: string | null },
 ): Promise<SessionAgent> {
   if (param === undefined || (typeof param === 'object' && param.type === 'inline'))
-    return resolveAgent(param, defaultModel)
+    return resolveAgent(param, defaultModel, limits)
   const { id, version } = typeof param === 'string' ? { id: param, version: undefined } : param
   const found = await requireAgent(store, workspaceId, id, version ?? undefined)
   if (found.archivedAt !== null)
     throw new ApiError('agent_archived', `Agent ${id} is archived; sessions that have it go on, new ones do not begin.`)
   const definition =
     typeof param === 'object' && param.type === 'agent_with_overrides'
-      ? mergeFields(found.definition, param)
+      ? mergeFields(found.definition, param, limits)
       : found.definition
+  // What was allowed when it was saved may not be any more.
+  for (const server of definition.mcp_servers as McpServer[]) assertAllowed(server, limits.allowStdioMcp)
   return sessionAgent(definition, found.id, found.version, defaultModel)
 }
 
@@ -67,6 +78,7 @@ const builtIn = (workspaceId: string, version = 1): AgentRow | null =>
 export function mergeFields(
   old: AgentDefinition,
   change: AgentFields & { name?: string | undefined },
+  limits: AgentLimits,
 ): AgentDefinition {
   const { metadata, ...fields } = old
   const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
@@ -76,8 +88,9 @@ export function mergeFields(
   const merged: AgentFields = {
     ...fields,
     ...given,
+    mcp_servers: change.mcp_servers === undefined ? (fields.mcp_servers as McpServer[]) : change.mcp_servers,
     model: { ...model, id: model?.id ?? old.model.id, effort: effort === undefined ? old.model.effort : effort },
     effort: null,
   }
-  return { ...defineAgent(merged, change.name ?? old.name), metadata }
+  return { ...defineAgent(merged, change.name ?? old.name, limits), metadata }
 }

@@ -1,12 +1,7 @@
-import {
-  AgentToolset,
-  CustomTool,
-  type SessionAgent,
-  TOOLSET_TOOLS,
-  type ToolPolicy,
-  type ToolsetTool,
-} from '@troupe/protocol/agent'
+import { AgentToolset, CustomTool, type SessionAgent, TOOLSET_TOOLS, type ToolsetTool } from '@troupe/protocol/agent'
 import { ApiError } from '@troupe/protocol/error'
+import type { ToolPolicy } from '@troupe/protocol/tool-policy'
+import { mcpDisabled, mcpToolset } from './mcp-servers.ts'
 
 const unsupported = (detail: string) => new ApiError('unsupported_feature', detail)
 
@@ -20,9 +15,13 @@ export function toolRules(tools: { type: string }[]) {
       toolsets.push(customTool(tool, index, toolsets))
       continue
     }
+    if (tool.type === 'mcp_toolset') {
+      toolsets.push({ ...mcpToolset(tool, index) })
+      continue
+    }
     if (tool.type !== 'agent_toolset_20260401')
       throw unsupported(
-        `agent.tools[${index}]: type "${tool.type}" is not supported yet; agent_toolset_20260401 and custom are.`,
+        `agent.tools[${index}]: type "${tool.type}" is not supported yet; agent_toolset_20260401, mcp_toolset and custom are.`,
       )
     const parsed = AgentToolset.safeParse(tool)
     if (!parsed.success)
@@ -46,7 +45,7 @@ export function toolRules(tools: { type: string }[]) {
       configs,
     })
   }
-  return { allowed, disabled, toolsets }
+  return { allowed, disabled: [...disabled, ...mcpDisabled(toolsets)], toolsets }
 }
 
 function customTool(

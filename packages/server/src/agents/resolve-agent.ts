@@ -3,6 +3,7 @@ import { ApiError } from '@troupe/protocol/error'
 import { newId } from '@troupe/protocol/ids'
 import type { AgentDefinition } from '@troupe/protocol/saved-agent'
 import { toolRules } from './agent-tools.ts'
+import { mcpServers } from './mcp-servers.ts'
 import { parseRule } from './permission-rules.ts'
 
 /** The built-in agent: Claude Code's own system prompt and tools, the server's default model. */
@@ -13,26 +14,34 @@ const NO_MODEL = 'default'
 
 const unsupported = (detail: string) => new ApiError('unsupported_feature', detail)
 
+/** What the operator lets agents have. */
+export interface AgentLimits {
+  /** Whether MCP servers may be programs that the agent starts. */
+  allowStdioMcp: boolean
+}
+const STRICTEST: AgentLimits = { allowStdioMcp: false }
+
 /**
  * What a request says about an agent, as it is kept: every field there, tools written out. Defining it again from what
  * it shows gives the same. Throws `unsupported_feature` for what this version lacks, `validation_failed` for a toolset
- * or rule of the wrong form.
+ * or rule of the wrong form, `mcp_server_refused` for an MCP server that may not be used.
  */
-export function defineAgent(fields: AgentFields, name: string): AgentDefinition {
-  for (const field of ['mcp_servers', 'skills', 'subagents'] as const)
+export function defineAgent(fields: AgentFields, name: string, limits: AgentLimits = STRICTEST): AgentDefinition {
+  for (const field of ['skills', 'subagents'] as const)
     if (fields[field]?.length) throw unsupported(`agent.${field} is not supported yet; leave it out.`)
   if (fields.multiagent) throw unsupported('agent.multiagent is not supported yet; leave it out.')
   const config = typeof fields.model === 'string' ? { id: fields.model } : fields.model
   const effort = fields.effort ?? (typeof config?.effort === 'string' ? config.effort : config?.effort?.type)
   if (config?.speed === 'fast') throw unsupported('model.speed "fast" is not supported yet.')
   assertRules(fields.permission_rules ?? [], '/agent/permission_rules')
+  const tools = toolRules(fields.tools ?? []).toolsets
   return {
     name,
     description: fields.description || null,
     model: { id: config?.id ?? NO_MODEL, ...(effort && { effort: { type: effort } }) },
     system: fields.system || null,
-    tools: toolRules(fields.tools ?? []).toolsets,
-    mcp_servers: [],
+    tools,
+    mcp_servers: mcpServers(fields.mcp_servers ?? [], tools, limits.allowStdioMcp),
     skills: [],
     multiagent: null,
     execution_identity: { type: 'service_account' },
@@ -65,10 +74,14 @@ export function sessionAgent(
 }
 
 /** An agent that is given whole; the built-in one where none is. Throws as `defineAgent` does. */
-export const resolveAgent = (agent: InlineAgent | undefined, defaultModel: string | null): SessionAgent =>
+export const resolveAgent = (
+  agent: InlineAgent | undefined,
+  defaultModel: string | null,
+  limits: AgentLimits = STRICTEST,
+): SessionAgent =>
   agent === undefined
     ? sessionAgent(defineAgent({}, DEFAULT_AGENT_NAME), DEFAULT_AGENT_ID, 1, defaultModel)
-    : sessionAgent(defineAgent(agent, agent.name ?? 'Inline agent'), newId('agent'), 1, defaultModel)
+    : sessionAgent(defineAgent(agent, agent.name ?? 'Inline agent', limits), newId('agent'), 1, defaultModel)
 
 /** Throws `validation_failed` for a rule that cannot be read: one that is misread would allow or refuse the wrong call. */
 export function assertRules(rules: { rule: string }[], pointer: string): void {

@@ -13,25 +13,26 @@ import type { Clock } from '../lib/clock.ts'
 import { AgentChanged, AgentLimit, type AgentRow, type AgentStore } from '../store/agents.ts'
 import type { SessionChange } from '../store/store.ts'
 import { mergeFields, requireAgent } from './agent-of-session.ts'
-import { DEFAULT_AGENT_ID, defineAgent } from './resolve-agent.ts'
+import { type AgentLimits, DEFAULT_AGENT_ID, defineAgent } from './resolve-agent.ts'
 
 /** What the use cases work with, and whose agents they see. */
 export interface AgentContext {
   agents: AgentStore
   clock: Clock
   workspaceId: string
+  limits: AgentLimits
 }
 
 type Effect = SessionChange['effect']
 
 /** Saves an agent at version 1. Throws `validation_failed`, `unsupported_feature`, `agent_limit`. */
 export function createAgent(
-  { agents, clock, workspaceId }: AgentContext,
+  { agents, clock, workspaceId, limits }: AgentContext,
   body: CreateAgent,
   effectOf: (id: string) => Effect,
 ): Promise<AgentRow> {
   assertIdentity(body)
-  const definition = { ...defineAgent(body, body.name), metadata: body.metadata ?? {} }
+  const definition = { ...defineAgent(body, body.name, limits), metadata: body.metadata ?? {} }
   assertSize(definition)
   const id = newId('agent')
   const row = { id, workspaceId, definition, source: 'api' as const, file: null, contentHash: null }
@@ -44,7 +45,7 @@ export function createAgent(
  * `agent_archived`, `version_conflict`, `precondition_failed`, and as `createAgent` does.
  */
 export async function updateAgent(
-  { agents, clock, workspaceId }: AgentContext,
+  { agents, clock, workspaceId, limits }: AgentContext,
   id: string,
   { version, metadata, ...fields }: UpdateAgent,
   ifMatch: number | null,
@@ -62,7 +63,10 @@ export async function updateAgent(
       )
     if (ifMatch !== null && ifMatch !== row.version)
       throw new ApiError('precondition_failed', `If-Match names version ${ifMatch}; agent ${id} is at ${row.version}.`)
-    const definition = { ...mergeFields(row.definition, fields), metadata: mergeMetadata(row.definition, metadata) }
+    const definition = {
+      ...mergeFields(row.definition, fields, limits),
+      metadata: mergeMetadata(row.definition, metadata),
+    }
     if (isDeepStrictEqual(definition, row.definition)) return row
     assertSize(definition)
     const change = { from: row.version, definition, contentHash: null, at: clock.now() }

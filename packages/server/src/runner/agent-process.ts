@@ -10,10 +10,10 @@ import {
 import type { SessionRow, Store } from '../store/store.ts'
 import { idToUuid } from '@troupe/protocol/ids'
 import type { Verdict } from './approval-gate.ts'
+import { agentOptions, type ClientToolsEndpoint } from './agent-options.ts'
 import { budgetLeft } from '../sessions/budget.ts'
 import type { Containment } from './containment.ts'
 import type { PidFiles } from './pid-files.ts'
-import { CLIENT_TOOLS } from './policy.ts'
 import { type AgentChild, type AgentExit, spawnAgent } from './spawn-agent.ts'
 import { stopProcess } from './stop-process.ts'
 import { transcriptStore } from './transcript-store.ts'
@@ -29,6 +29,8 @@ export interface AgentSettings {
   pidFiles: PidFiles
   /** Path of the agent binary; null lets the SDK find the one it ships. */
   executable: string | null
+  /** Whether MCP servers may be programs that it starts. */
+  allowStdioMcp: boolean
 }
 
 /** A live agent with its input open. The one place that calls the Agent SDK. */
@@ -66,7 +68,7 @@ export interface AgentStart {
   /** Goes on by itself with what the end of its last process cut off. */
   recover: boolean
   /** Where it finds the tools of its client; null when it has none. */
-  clientTools: { url: string; token: string } | null
+  clientTools: ClientToolsEndpoint | null
 }
 
 /** Seconds a call may be judged for: a person may take their time while the process is held. */
@@ -109,17 +111,7 @@ export function startAgent(
       // and only what a rule says must be asked is asked for certain: in every permission mode, after hooks too.
       ...(start.redrive !== null && { permissions: { ask: [start.redrive] } }),
     },
-    ...(start.clientTools && {
-      // Not on the command line, which every user of the machine can read.
-      mcpServersDelivery: 'initialize' as const,
-      mcpServers: {
-        [CLIENT_TOOLS]: {
-          type: 'http' as const,
-          url: start.clientTools.url,
-          headers: { authorization: `Bearer ${start.clientTools.token}` },
-        },
-      },
-    }),
+    ...agentOptions(agent, start.clientTools, settings.allowStdioMcp),
     includePartialMessages: true,
     // Without it a subagent's tool calls are told, and its words are not.
     forwardSubagentText: true,

@@ -1,6 +1,7 @@
 import type { PermissionMode, PermissionRule, SessionAgent } from '@troupe/protocol/agent'
 import { TOOLSET_TOOLS, type ToolsetTool } from '@troupe/protocol/agent'
 import type { ApprovalKind } from '@troupe/protocol/approval'
+import { isMcpToolOff, mcpRules } from '../agents/mcp-servers.ts'
 import { closeness, isInside, onlyLooks, pathOf, ruleMatches } from '../agents/permission-rules.ts'
 import type { SessionRow } from '../store/store.ts'
 import type { GrantRow } from '../store/approvals.ts'
@@ -62,12 +63,14 @@ export class PermissionTable {
   readonly #entries: Entry[]
   readonly #mode: PermissionMode
   readonly #cwd: string
+  readonly #tools: SessionAgent['tools']
   readonly #nobody: string | null
 
   constructor(session: SessionRow, grants: readonly GrantRow[]) {
     const { agent, options } = session
     this.#mode = agent.permission_mode
     this.#cwd = session.cwd
+    this.#tools = agent.tools
     this.#entries = [
       ...entriesOf(agent),
       ...(options.rules ?? []).map((rule) => ({ ...rule, rank: 1 as const })),
@@ -92,6 +95,8 @@ export class PermissionTable {
   }
 
   #judge(name: string, input: unknown): Evaluation {
+    if (isMcpToolOff(this.#tools, name))
+      return { permission: 'deny', kind: 'tool_confirmation', reason: `${name} is off in the agent's toolset.` }
     const kind: ApprovalKind =
       name === 'AskUserQuestion' ? 'question' : isClientTool(name) ? 'custom_tool_result' : 'tool_confirmation'
     const call = { name, input, cwd: this.#cwd }
@@ -148,6 +153,6 @@ function entriesOf(agent: SessionAgent): Entry[] {
       if (permission_policy && permission_policy.type !== 'auto' && name in TOOLSET_TOOLS)
         add(TOOLSET_TOOLS[name], permission_policy.type)
   }
-  for (const { rule, policy } of agent.permission_rules ?? []) add(rule, policy)
+  for (const { rule, policy } of [...mcpRules(agent.tools), ...(agent.permission_rules ?? [])]) add(rule, policy)
   return entries
 }

@@ -1,8 +1,10 @@
 import type { SDKAssistantMessage, SDKMessage, SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
+import type { SessionAgent } from '@troupe/protocol/agent'
 import type { DeltaType, SessionError } from '@troupe/protocol/event'
 import { newId } from '@troupe/protocol/ids'
 import type { ApprovalRow } from '../store/approvals.ts'
 import type { NewEvent } from '../store/store.ts'
+import { McpWatch } from './mcp-watch.ts'
 import { callName, type Evaluation, isClientTool, shownName } from './policy.ts'
 import { modelError } from './session-errors.ts'
 import { isTalk, type ThreadChanges, ThreadTracker } from './thread-messages.ts'
@@ -32,7 +34,7 @@ export const FATE: Record<SdkMessageKind, 'event' | 'turn' | 'preview' | 'kept' 
   result: 'turn',
   'system/api_retry': 'turn',
   stream_event: 'preview',
-  'system/init': 'kept',
+  'system/init': 'event',
   'system/informational': 'kept',
   'system/model_refusal_fallback': 'kept',
   'system/model_refusal_no_fallback': 'kept',
@@ -113,6 +115,7 @@ interface Writing {
  */
 export class Translator {
   readonly #toolUses = new Map<string, { eventId: string; kind: CallKind }>()
+  readonly #mcp: McpWatch
   readonly #evaluate: (name: string, input: unknown) => Evaluation
   /** The subagents of this process. */
   readonly threads: ThreadTracker
@@ -123,7 +126,12 @@ export class Translator {
   #open: { eventId: string; kind: DeltaType } | null = null
 
   /** `evaluate`: what the policy says of a call. */
-  constructor(sessionId: string, evaluate: (name: string, input: unknown) => Evaluation) {
+  constructor(
+    sessionId: string,
+    evaluate: (name: string, input: unknown) => Evaluation,
+    agent: Pick<SessionAgent, 'mcp_servers'> = { mcp_servers: [] },
+  ) {
+    this.#mcp = new McpWatch(agent)
     this.#evaluate = evaluate
     this.threads = new ThreadTracker(sessionId, (toolUseId) => this.#toolUses.get(toolUseId)?.eventId ?? null)
   }
@@ -333,6 +341,9 @@ export class Translator {
 
   #system(message: Extract<SDKMessage, { type: 'system' }>, add: Add): void {
     switch (message.subtype) {
+      case 'init':
+        for (const error of this.#mcp.failures(message.mcp_servers)) add('session.error', { error })
+        break
       case 'compact_boundary':
         add('agent.thread_context_compacted', {
           trigger: message.compact_metadata.trigger,

@@ -129,7 +129,7 @@ class SessionRun {
     this.#gate = new ApprovalGate(context, claimed.id, claimed.epoch, draining, (toolUseId, name, reason) =>
       this.#translator.denied(toolUseId, name, reason),
     )
-    this.#translator = new Translator(claimed.id, this.#gate.evaluate)
+    this.#translator = new Translator(claimed.id, this.#gate.evaluate, claimed.agent)
     const { threads } = this.#translator
     this.#background = new BackgroundWork(context.backgroundMs, (taskId) => threads.threadOfTask(taskId))
   }

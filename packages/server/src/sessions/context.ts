@@ -18,6 +18,8 @@ export interface SessionSettings {
   modelSource: 'configured' | 'demo' | 'none'
   /** Model of an agent that names none; null leaves the choice to the agent. */
   defaultModel: string | null
+  /** Whether MCP servers of agents may be programs that they start. */
+  allowStdioMcp: boolean
   /** Workdir of sessions that name none; null gives each a fresh one of its own. */
   defaultCwd: string | null
   /** Where sessions' own folders (workdir, config dir) are made. */

@@ -70,7 +70,7 @@ export async function createFromRequest(
     return event as Extract<typeof event, { content: unknown }>
   })
   const { store, settings } = context
-  const agent = await agentOfSession(store.agents, caller.workspaceId, body.agent, settings.defaultModel)
+  const agent = await agentOfSession(store.agents, caller.workspaceId, body.agent, settings)
   try {
     const session = await createSession(
       context,

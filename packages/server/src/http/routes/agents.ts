@@ -38,7 +38,12 @@ const send = (reply: FastifyReply, row: AgentRow) => reply.header('etag', `"${ro
 
 export function agentRoutes(server: Server, { sessions, cursors, clock }: RouteContext): void {
   const { agents } = sessions.store
-  const of = ({ caller }: FastifyRequest): AgentContext => ({ agents, clock, workspaceId: caller.workspaceId })
+  const of = ({ caller }: FastifyRequest): AgentContext => ({
+    agents,
+    clock,
+    workspaceId: caller.workspaceId,
+    limits: sessions.settings,
+  })
 
   server.post(
     '/v1/agents',
