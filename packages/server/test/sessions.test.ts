@@ -408,7 +408,7 @@ describe('finding', () => {
       `page=${cursor}&statuses[]=idle`,
       `page=${cursor}&include_archived=true`,
       `page=${other}.${signature}`,
-      `page=${payload}.${signature.slice(0, -1)}x`,
+      `page=${payload}.${signature.slice(0, -1)}${signature.endsWith('x') ? 'y' : 'x'}`,
       `page=${payload}`,
       `page=${payload}.`,
       `page=${events}`,
