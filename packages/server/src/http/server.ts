@@ -27,6 +27,7 @@ import { docsRoutes } from './routes/docs.ts'
 import { eventRoutes } from './routes/events.ts'
 import { metaRoutes } from './routes/meta.ts'
 import { queueRoutes } from './routes/queue.ts'
+import { ownWorkspaceOnly } from './own-workspace.ts'
 import { originRoutes } from './routes/origin.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { threadRoutes } from './routes/threads.ts'
@@ -120,6 +121,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     else done()
   })
   await openApi(fastify, context.about.version)
+  ownWorkspaceOnly(fastify, context.sessions)
   idempotency(fastify, context.sessions)
   fastify.addHook('onResponse', (request, reply, done) => {
     context.logger.debug(

@@ -283,8 +283,9 @@ export class ApprovalGate {
 
   async #readRules(): Promise<void> {
     if (!this.#session) return
-    const { id, agent } = this.#session
-    this.#table = new PermissionTable(this.#session, await this.#context.sessions.store.approvals.grants(agent.id, id))
+    const { id, agent, workspaceId } = this.#session
+    const grants = await this.#context.sessions.store.approvals.grants(workspaceId, agent.id, id)
+    this.#table = new PermissionTable(this.#session, grants)
   }
 
   async #change(decide: (state: SessionState, at: number) => Decision | null): Promise<SessionState> {

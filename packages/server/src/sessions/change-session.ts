@@ -52,8 +52,12 @@ export async function requireSession(context: SessionContext, sessionId: string)
   return session
 }
 
+/** Whether a session was deleted, or never was: as an error. */
 async function noSession(context: SessionContext, sessionId: string): Promise<ApiError> {
   if (await context.store.isDeleted(sessionId))
     return new ApiError('session_deleted', `Session ${sessionId} was deleted; its events and files are gone.`)
-  return new ApiError('session_not_found', `Session ${sessionId} does not exist.`)
+  return unknownSession(sessionId)
 }
+
+/** What is another workspace's is as unknown as what never was. */
+export const unknownSession = (id: string) => new ApiError('session_not_found', `Session ${id} does not exist.`)

@@ -62,7 +62,7 @@ export async function createFromRequest(
   refuseLater(body)
   assertRules(body.permission_rules ?? [], '/permission_rules')
   if (body.external_id !== undefined) {
-    const existing = await context.store.findByExternalId(body.external_id)
+    const existing = await context.store.findByExternalId(caller.workspaceId, body.external_id)
     if (existing) return { session: existing, converged: true }
   }
   const messages = (body.initial_events ?? []).map((event) => {
@@ -103,7 +103,7 @@ export async function createFromRequest(
   } catch (error) {
     // Lost the race for the external_id: the winner is the answer.
     if (!(error instanceof ExternalIdTaken) || body.external_id === undefined) throw error
-    const existing = await context.store.findByExternalId(body.external_id)
+    const existing = await context.store.findByExternalId(caller.workspaceId, body.external_id)
     if (!existing) throw error
     return { session: existing, converged: true }
   }
@@ -193,6 +193,7 @@ function emptySession(
     queuedAt: null,
     priority: request.queue?.priority ?? 0,
     principal: caller.principal,
+    workspaceId: caller.workspaceId,
     concurrencyKey: request.queue?.concurrencyKey ?? null,
     maxQueueMs: request.queue?.maxQueueMs ?? null,
     currentTurnId: null,

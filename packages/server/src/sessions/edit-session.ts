@@ -132,15 +132,16 @@ const running = (session: SessionRow) =>
 /** Sessions erased in one sweep, at most; a caller repeats until `matched` is 0. */
 export const MAX_PRUNE = 10_000
 
-/** Erases sessions that have not changed (or, for the origin API, ended) since `before`. */
+/** Erases sessions of a workspace (null: of all) that have not changed (or, for the origin API, ended) since `before`. */
 export async function pruneSessions(
   context: SessionContext,
+  workspaceId: string | null,
   before: number,
   statuses: ('idle' | 'terminated')[],
   dryRun: boolean,
   field: 'updated' | 'ended',
 ): Promise<{ matched: number; deleted: number }> {
-  const ids = await context.store.findPrunable(before, statuses, MAX_PRUNE, field)
+  const ids = await context.store.findPrunable(workspaceId, before, statuses, MAX_PRUNE, field)
   let deleted = 0
   if (!dryRun)
     for (const id of ids)

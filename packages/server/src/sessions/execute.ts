@@ -37,7 +37,8 @@ export async function execute(
   request: Execute,
   idempotency: Idempotency | null,
 ): Promise<SessionRow> {
-  if (request.resumeSessionId !== undefined) return resume(context, request.resumeSessionId, request, idempotency)
+  if (request.resumeSessionId !== undefined)
+    return resume(context, caller, request.resumeSessionId, request, idempotency)
   const agent = applyTo(resolveAgent({ type: 'inline' }, context.settings.defaultModel), request)
   return createSession(
     context,
@@ -63,13 +64,14 @@ export async function execute(
 /** Options that are sent again replace the session's; the others keep their earlier value. Of two resumes at once exactly one wins. */
 async function resume(
   context: SessionContext,
+  caller: Caller,
   given: string,
   request: Execute,
   idempotency: Idempotency | null,
 ): Promise<SessionRow> {
   const id = parseId('sesn', given)
   const known = id === null ? null : await context.store.readSession(id)
-  if (id === null || !known) throw new OriginRefusal(`Session ${given} not found.`)
+  if (id === null || known?.workspaceId !== caller.workspaceId) throw new OriginRefusal(`Session ${given} not found.`)
   assertCanRun(context.settings, request.permissionMode ?? known.agent.permission_mode)
   assertEnv(request.env ?? {})
   if (request.cwd !== undefined) await assertWorkdir(request.cwd)

@@ -26,9 +26,14 @@ export async function queueToWire(store: Store, session: SessionRow, queuedAt: n
   return { position, enqueued_at: iso(queuedAt), reason: reasonOf(capped, admission) }
 }
 
-/** The whole line as `/v1/queue` shows it, with its first `limit` sessions. */
-export async function queueView(store: Store, admission: Admission, limit: number): Promise<Queue> {
-  const view = await store.readQueue(limit, admission.maxRunningPerKey)
+/** The line as `/v1/queue` shows it, with its first `limit` sessions. */
+export async function queueView(
+  store: Store,
+  workspaceId: string,
+  admission: Admission,
+  limit: number,
+): Promise<Queue> {
+  const view = await store.readQueue(workspaceId, limit, admission.maxRunningPerKey)
   return {
     type: 'queue',
     depth: view.depth,
@@ -44,9 +49,9 @@ export async function queueView(store: Store, admission: Admission, limit: numbe
       running: key.running,
       oldest_queued_at: isoOr(key.oldestQueuedAt),
     })),
-    data: view.first.map((entry, index) => ({
+    data: view.first.map((entry) => ({
       session_id: entry.id,
-      position: index + 1,
+      position: entry.position,
       priority: entry.priority,
       concurrency_key: entry.concurrencyKey,
       enqueued_at: iso(entry.queuedAt),

@@ -44,6 +44,7 @@ export interface GrantRow {
 }
 
 export interface ApprovalFilter {
+  workspaceId: string
   status: ApprovalRow['status'] | null
   sessionId: string | null
 }
@@ -62,10 +63,10 @@ export interface ApprovalStore {
   ): Promise<{ rows: ApprovalRow[]; more: boolean }>
   /** Pending ones whose deadline has passed, longest overdue first. */
   overdue(at: number, limit: number): Promise<ApprovalRow[]>
-  /** Rules remembered for a session and for all sessions of its agent, oldest first, at most 10,000. */
-  grants(agentId: string | null, sessionId: string | null): Promise<GrantRow[]>
+  /** Rules remembered for a session and for all sessions of its agent in the workspace, oldest first, at most 10,000. */
+  grants(workspaceId: string, agentId: string | null, sessionId: string | null): Promise<GrantRow[]>
   /** False when there was none. */
-  deleteGrant(id: string): Promise<boolean>
+  deleteGrant(workspaceId: string, id: string): Promise<boolean>
 }
 
 /** Whether somebody still has to do something about it: answer it, or hand its answer to the agent. */

@@ -13,7 +13,7 @@ export interface LedgerEntry {
   day: string
   sessionId: string
   agentId: string
-  /** Whose key began the turn; `local` until there are keys. */
+  /** The key whose session it is; `local` without keys. */
   principal: string
   /** The session's metadata when the turn began. */
   metadata: Record<string, string>
@@ -31,6 +31,7 @@ export const USAGE_GROUPS = ['day', 'model', 'agent', 'api_key', 'session', 'tur
 export type UsageGroup = (typeof USAGE_GROUPS)[number] | `metadata.${string}`
 
 export interface UsageFilter {
+  workspaceId: string
   /** Bounds on an entry's time, in ms. */
   at?: { gt?: number; gte?: number; lt?: number; lte?: number }
   agentId?: string | undefined
@@ -56,10 +57,11 @@ export type Prepare = (text: string) => Statement
 
 export function writeLedger(prepare: Prepare, entries: readonly LedgerEntry[]): void {
   const write = prepare(
-    `insert into ledger (turn_id, model, day, session_id, agent_id, principal, metadata, at, input_tokens,
+    `insert into ledger (turn_id, model, day, session_id, agent_id, principal, workspace_id, metadata, at, input_tokens,
        output_tokens, cache_read_tokens, cache_creation_tokens, cache_creation_1h_tokens, cost_nano, guessed_nano,
        model_requests, unreported_requests)
-     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     values (?, ?, ?, ?, ?, ?, coalesce((select workspace_id from sessions where id = ?), 'wrkspc_default'), ?, ?, ?, ?, ?,
+       ?, ?, ?, ?, ?, ?)
      on conflict (turn_id, model, day) do update set
        input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens,
        cache_read_tokens = excluded.cache_read_tokens, cache_creation_tokens = excluded.cache_creation_tokens,
@@ -75,6 +77,7 @@ export function writeLedger(prepare: Prepare, entries: readonly LedgerEntry[]): 
       entry.sessionId,
       entry.agentId,
       entry.principal,
+      entry.sessionId,
       Object.keys(entry.metadata).length === 0 ? null : JSON.stringify(entry.metadata),
       entry.at,
       usage.inputTokens,

@@ -302,4 +302,19 @@ export const MIGRATIONS: readonly string[] = [
   `,
   AGENTS_MIGRATION,
   BRANCHES_MIGRATION,
+  // Workspaces. What was made before there were any belongs to the default one.
+  `
+  alter table sessions add column workspace_id text not null default 'wrkspc_default';
+  drop index sessions_external;
+  create unique index sessions_external on sessions (workspace_id, external_id)
+    where external_id is not null and archived_at is null;
+  create index sessions_workspace on sessions (workspace_id, created_at, id);
+  alter table tombstones add column workspace_id text not null default 'wrkspc_default';
+  alter table grants add column workspace_id text not null default 'wrkspc_default';
+  alter table ledger add column workspace_id text not null default 'wrkspc_default';
+  create index ledger_principal on ledger (principal, day);
+  create index ledger_workspace on ledger (workspace_id, day);
+  alter table outbox add column workspace_id text not null default 'wrkspc_default';
+  alter table webhook_endpoints add column workspace_id text not null default 'wrkspc_default';
+  `,
 ]

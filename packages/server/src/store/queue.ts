@@ -15,16 +15,20 @@ const STALE_MS = 0.02
  * the key with the fewest is first. What its key's cap keeps back stands behind everybody else.
  */
 const ORDER = `
-  select id, priority, concurrency_key as concurrencyKey, queued_at as queuedAt, (named and level > :perKey) as capped from (
-    select s.id, s.priority, s.concurrency_key, s.queued_at, l.named, l.running + row_number() over (
+  select id, workspace_id as workspaceId, priority, concurrency_key as concurrencyKey, queued_at as queuedAt, (named and level > :perKey) as capped from (
+    select s.id, s.workspace_id, s.priority, s.concurrency_key, s.queued_at, l.named, l.running + row_number() over (
       partition by s.queue_key order by s.priority desc, s.queued_at, s.id) as level
     from sessions s join queue_lanes l on l.queue_key = s.queue_key and l.priority = s.priority
     where s.queued_at is not null and s.holder is null)
   order by capped, priority desc, level, queuedAt, id`
 
-type Waiting = QueueView['first'][number]
+type Waiting = Omit<QueueView['first'][number], 'position'> & { workspaceId: string }
 
-interface Line extends Omit<QueueView, 'depth'> {
+interface Line {
+  first: Waiting[]
+  keys: QueueKey[]
+  /** By workspace. */
+  sums: Map<string, { depth: number; running: number; oldestQueuedAt: number | null }>
   perKey: number
   /** What `queue_totals.changes` was, and the time, in ms, when this was made. */
   changes: number
@@ -84,9 +88,17 @@ export class SqliteQueue {
     }
   }
 
-  view(limit: number, perKey: number): QueueView {
-    const { first, keys, running, oldestQueuedAt } = this.#look(perKey)
-    return { depth: this.depth(), running, oldestQueuedAt, keys, first: first.slice(0, limit) }
+  view(workspaceId: string, limit: number, perKey: number): QueueView {
+    const { first, keys, sums, places } = this.#look(perKey)
+    const mine = <T extends { workspaceId: string }>(entry: T) => entry.workspaceId === workspaceId
+    return {
+      ...(sums.get(workspaceId) ?? { depth: 0, running: 0, oldestQueuedAt: null }),
+      keys: keys.filter(mine).slice(0, MAX_KEYS),
+      first: first
+        .filter(mine)
+        .slice(0, limit)
+        .map((entry) => ({ ...entry, position: places.get(entry.id)! })),
+    }
   }
 
   /**
@@ -114,24 +126,28 @@ export class SqliteQueue {
     return this.#line
   }
 
-  #sums(): Pick<Line, 'keys' | 'running' | 'oldestQueuedAt'> {
-    const oldest = this.#statement('select min(queued_at) as at from sessions where queued_at is not null').get()
-    const running = this.#statement('select count(*) as n from sessions where holder is not null').get()
+  #sums(): Pick<Line, 'keys' | 'sums'> {
     const keys = this.#statement(
-      `select principal, concurrency_key as concurrencyKey, sum(queued_at is not null) as waiting,
+      `select workspace_id as workspaceId, principal, concurrency_key as concurrencyKey, sum(queued_at is not null) as waiting,
          sum(holder is not null) as running, min(queued_at) as oldestQueuedAt
-       from (select principal, concurrency_key, queued_at, holder from sessions where queued_at is not null
+       from (select workspace_id, principal, concurrency_key, queued_at, holder from sessions where queued_at is not null
              union all
-             select principal, concurrency_key, queued_at, holder from sessions
+             select workspace_id, principal, concurrency_key, queued_at, holder from sessions
              where holder is not null and queued_at is null)
-       group by principal, concurrency_key order by waiting desc, running desc, principal, concurrency_key
-       limit ${MAX_KEYS}`,
-    ).all()
-    return {
-      keys: keys as QueueKey[],
-      running: (running as { n: number }).n,
-      oldestQueuedAt: (oldest as { at: number | null }).at,
+       group by workspace_id, principal, concurrency_key
+       order by waiting desc, running desc, principal, concurrency_key`,
+    ).all() as QueueKey[]
+    const sums: Line['sums'] = new Map()
+    for (const { workspaceId, waiting, running, oldestQueuedAt } of keys) {
+      const sum = sums.get(workspaceId) ?? { depth: 0, running: 0, oldestQueuedAt: null }
+      const oldest = Math.min(sum.oldestQueuedAt ?? Infinity, oldestQueuedAt ?? Infinity)
+      sums.set(workspaceId, {
+        depth: sum.depth + waiting,
+        running: sum.running + running,
+        oldestQueuedAt: oldest === Infinity ? null : oldest,
+      })
     }
+    return { keys, sums }
   }
 
   #totals(): { waiting: number; changes: number } {

@@ -10,7 +10,7 @@ export interface Tables {
   grants: GrantsTable
   threads: ThreadsTable
   transcript: TranscriptTable
-  tombstones: { id: string; deleted_at: number }
+  tombstones: { id: string; deleted_at: number; workspace_id: string }
   idempotency: IdempotencyTable
 }
 
@@ -25,6 +25,7 @@ export interface SessionsTable {
   queued_at: number | null
   priority: number
   principal: string
+  workspace_id: string
   concurrency_key: string | null
   max_queue_ms: number | null
   current_turn_id: string | null

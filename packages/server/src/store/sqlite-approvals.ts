@@ -29,14 +29,10 @@ export function writeApprovals({ statement, run }: SqlRunner, change: SessionCha
     run(sql.updateTable('approvals').set(columns).where('id', '=', id))
   }
   for (const grant of change.grants ?? [])
-    statement('insert into grants (id, session_id, agent_id, rule, actor, created_at) values (?, ?, ?, ?, ?, ?)').run(
-      grant.id,
-      grant.sessionId,
-      grant.agentId,
-      grant.rule,
-      grant.actor,
-      grant.createdAt,
-    )
+    statement(
+      `insert into grants (id, session_id, agent_id, rule, actor, created_at, workspace_id)
+       values (?, ?, ?, ?, ?, ?, (select workspace_id from sessions where id = ?))`,
+    ).run(grant.id, grant.sessionId, grant.agentId, grant.rule, grant.actor, grant.createdAt, change.sessionId)
 }
 
 export function sqliteApprovals({ statement, all }: SqlRunner, writer: GroupCommit): ApprovalStore {
@@ -54,7 +50,17 @@ export function sqliteApprovals({ statement, all }: SqlRunner, writer: GroupComm
     },
 
     async list(filter, order, limit, after) {
-      let query = sql.selectFrom('approvals').selectAll()
+      let query = sql
+        .selectFrom('approvals')
+        .selectAll()
+        .where(({ exists, selectFrom }) =>
+          exists(
+            selectFrom('sessions')
+              .select('id')
+              .whereRef('sessions.id', '=', 'approvals.session_id')
+              .where('workspace_id', '=', filter.workspaceId),
+          ),
+        )
       if (filter.status !== null) query = query.where('status', '=', filter.status)
       if (filter.sessionId !== null) query = query.where('session_id', '=', filter.sessionId)
       if (after)
@@ -78,14 +84,18 @@ export function sqliteApprovals({ statement, all }: SqlRunner, writer: GroupComm
       return (rows.all(at, limit) as ApprovalsTable[]).map(approvalFromRow)
     },
 
-    async grants(agentId, sessionId) {
+    async grants(workspaceId, agentId, sessionId) {
       const rows = statement(
-        `select * from grants where session_id = ? or (session_id is null and (? is null or agent_id = ?))
+        `select * from grants where workspace_id = ?
+           and (session_id = ? or (session_id is null and (? is null or agent_id = ?)))
          order by created_at, id limit 10000`,
       )
-      return (rows.all(sessionId, agentId, agentId) as GrantsTable[]).map(grantFromRow)
+      return (rows.all(workspaceId, sessionId, agentId, agentId) as GrantsTable[]).map(grantFromRow)
     },
 
-    deleteGrant: (id) => writer.write(() => statement('delete from grants where id = ?').run(id).changes > 0),
+    deleteGrant: (workspaceId, id) =>
+      writer.write(
+        () => statement('delete from grants where workspace_id = ? and id = ?').run(workspaceId, id).changes > 0,
+      ),
   }
 }

@@ -249,8 +249,9 @@ export class SqliteStore implements Store {
 
   #tell(row: Pick<EventRow, 'sessionId' | 'seq' | 'type' | 'createdAt' | 'id' | 'turnId' | 'threadId'>): void {
     this.#statement(
-      'insert into outbox (session_id, seq, type, created_at, event_id, turn_id, thread_id) values (?, ?, ?, ?, ?, ?, ?)',
-    ).run(row.sessionId, row.seq, row.type, row.createdAt, row.id, row.turnId, row.threadId)
+      `insert into outbox (workspace_id, session_id, seq, type, created_at, event_id, turn_id, thread_id)
+       values ((select workspace_id from sessions where id = ?), ?, ?, ?, ?, ?, ?, ?)`,
+    ).run(row.sessionId, row.sessionId, row.seq, row.type, row.createdAt, row.id, row.turnId, row.threadId)
   }
 
   #insertMessages(change: SessionChange, first: number): void {
@@ -266,11 +267,14 @@ export class SqliteStore implements Store {
     return this.#writer.write(() => {
       this.#number({ sessionId: id, at, ...(version !== undefined && { version }) }, true)
       for (const table of TABLES_OF_A_SESSION) this.#statement(`delete from ${table} where session_id = ?`).run(id)
-      this.#statement('delete from sessions where id = ?').run(id)
-      this.#statement('insert or replace into tombstones (id, deleted_at) values (?, ?)').run(id, at)
+      this.#statement(
+        `insert or replace into tombstones (id, deleted_at, workspace_id)
+         select id, ?, workspace_id from sessions where id = ?`,
+      ).run(at, id)
       // The outbox keeps what it has to tell: names and numbers, for its time.
       const type = 'session.deleted'
       this.#tell({ sessionId: id, seq: 0, type, createdAt: at, id: newId('sevt'), turnId: null, threadId: null })
+      this.#statement('delete from sessions where id = ?').run(id)
       if (effect) this.#noteEffect(effect)
     })
   }
@@ -303,13 +307,22 @@ export class SqliteStore implements Store {
     }
   }
 
-  async findByExternalId(externalId: string): Promise<SessionRow | null> {
-    const row = this.#statement('select * from sessions where external_id = ? and archived_at is null').get(externalId)
+  async findByExternalId(workspaceId: string, externalId: string): Promise<SessionRow | null> {
+    const row = this.#statement(
+      'select * from sessions where workspace_id = ? and external_id = ? and archived_at is null',
+    ).get(workspaceId, externalId)
     return row ? sessionFromRow(row as SessionsTable) : null
   }
 
   async isDeleted(id: string): Promise<boolean> {
     return this.#statement('select 1 from tombstones where id = ?').get(id) !== undefined
+  }
+
+  async workspaceOf(sessionId: string): Promise<string | null> {
+    const row = this.#statement(
+      'select workspace_id as id from sessions where id = ? union all select workspace_id from tombstones where id = ?',
+    ).get(sessionId, sessionId) as { id: string } | undefined
+    return row?.id ?? null
   }
 
   async listSessions(filter: SessionFilter, order: 'asc' | 'desc', limit: number, from: Position | null) {
@@ -335,7 +348,7 @@ export class SqliteStore implements Store {
     return this.#all<{ n: number }>(query.where(sessionsWhere(filter)))[0]!.n
   }
 
-  async findPrunable(before: number, statuses: SessionRow['status'][], limit: number, field: 'updated' | 'ended') {
+  async findPrunable(...[workspaceId, before, statuses, limit, field]: Parameters<Store['findPrunable']>) {
     const column = field === 'updated' ? 'updated_at' : 'ended_at'
     return this.#all<{ id: string }>(
       sql
@@ -343,6 +356,7 @@ export class SqliteStore implements Store {
         .select('id')
         .where('status', 'in', statuses)
         .where(column, '<', before)
+        .$if(workspaceId !== null, (query) => query.where('workspace_id', '=', workspaceId))
         // What waits for an answer is not old, however long it has waited.
         .where(({ not, exists, selectFrom }) =>
           not(
@@ -465,8 +479,8 @@ export class SqliteStore implements Store {
     return this.#queue.depth()
   }
 
-  async readQueue(limit: number, perKey: number): Promise<QueueView> {
-    return this.#queue.view(limit, perKey)
+  async readQueue(workspaceId: string, limit: number, perKey: number): Promise<QueueView> {
+    return this.#queue.view(workspaceId, limit, perKey)
   }
 
   async findOverdue(at: number, limit: number) {
@@ -603,7 +617,7 @@ function isUnique(error: unknown): boolean {
 
 function sessionsWhere(filter: SessionFilter) {
   return (eb: ExpressionBuilder<Tables, 'sessions'>) => {
-    const all = createdAt(eb, filter.createdAt)
+    const all = [eb('workspace_id', '=', filter.workspaceId), ...createdAt(eb, filter.createdAt)]
     if (!filter.includeArchived) all.push(eb('archived_at', 'is', null))
     if (filter.statuses) all.push(eb('status', 'in', filter.statuses))
     if (filter.externalId !== undefined) all.push(eb('external_id', '=', filter.externalId))

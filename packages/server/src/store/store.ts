@@ -106,8 +106,10 @@ export interface SessionRow {
   queuedAt: number | null
   /** −100 to 100; higher is taken first. */
   priority: number
-  /** Whose session it is. One for all until there are keys. */
+  /** Whose session it is: the key that made it. */
   principal: string
+  /** Nothing of another workspace sees it. */
+  workspaceId: string
   /** Sessions of one principal with the same one share a place in the line, and a cap on how many run; null: no such bond. */
   concurrencyKey: string | null
   /** Milliseconds that it may wait for a slot; null: for ever. */
@@ -301,6 +303,7 @@ export interface QueuePlace {
 }
 
 export interface QueueKey {
+  workspaceId: string
   principal: string
   concurrencyKey: string | null
   waiting: number
@@ -315,10 +318,18 @@ export interface QueueView {
   /** At most 100, those with the most waiting first. */
   keys: QueueKey[]
   /** The first in line, in order. */
-  first: { id: string; priority: number; concurrencyKey: string | null; queuedAt: number; capped: boolean }[]
+  first: {
+    position: number
+    id: string
+    priority: number
+    concurrencyKey: string | null
+    queuedAt: number
+    capped: boolean
+  }[]
 }
 
 export interface SessionFilter {
+  workspaceId: string
   statuses?: SessionStatus[] | undefined
   createdAt?: { gt?: number; gte?: number; lt?: number; lte?: number } | undefined
   includeArchived?: boolean | undefined
@@ -411,8 +422,10 @@ export interface Store {
    * their turn, in their order), and the approvals that are pending or whose answer has not reached the agent. One consistent read.
    */
   readSessionState(id: string): Promise<SessionState | null>
-  findByExternalId(externalId: string): Promise<SessionRow | null>
+  findByExternalId(workspaceId: string, externalId: string): Promise<SessionRow | null>
   isDeleted(id: string): Promise<boolean>
+  /** Whose a session is, or was; null: there never was one. */
+  workspaceOf(sessionId: string): Promise<string | null>
   /** At most `limit` sessions by (created, id), and whether more follow in that direction. */
   listSessions(
     filter: SessionFilter,
@@ -421,8 +434,14 @@ export interface Store {
     from: Position | null,
   ): Promise<{ rows: SessionRow[]; more: boolean }>
   countSessions(filter: SessionFilter): Promise<number>
-  /** Sessions not running, last changed before `before`, oldest first. */
-  findPrunable(before: number, statuses: SessionStatus[], limit: number, field: 'updated' | 'ended'): Promise<string[]>
+  /** Sessions not running, last changed before `before`, oldest first; of all workspaces where that is null. */
+  findPrunable(
+    workspaceId: string | null,
+    before: number,
+    statuses: SessionStatus[],
+    limit: number,
+    field: 'updated' | 'ended',
+  ): Promise<string[]>
 
   readTurn(sessionId: string, turnId: string): Promise<TurnRow | null>
   listTurns(
@@ -473,7 +492,8 @@ export interface Store {
   /** Where a waiting session stands, by the order in which sessions would be taken if nothing that runs ended. */
   queuePlace(session: SessionRow, perKey: number): Promise<QueuePlace>
   queueDepth(): Promise<number>
-  readQueue(limit: number, perKey: number): Promise<QueueView>
+  /** The line as one workspace sees it: its own sessions and keys, at their places among all. */
+  readQueue(workspaceId: string, limit: number, perKey: number): Promise<QueueView>
   /** Sessions that have waited as long as they may, and when the next one will have. */
   findOverdue(at: number, limit: number): Promise<{ ids: string[]; next: number | null }>
 

@@ -103,8 +103,8 @@ function dayOf(...bounds: (number | undefined)[]): string | null {
 const OPERATORS = { gt: '>', gte: '>=', lt: '<', lte: '<=' } as const
 
 function conditions(filter: UsageFilter): { where: string; values: (string | number)[] } {
-  const where = ['1']
-  const values: (string | number)[] = []
+  const where = ['workspace_id = ?']
+  const values: (string | number)[] = [filter.workspaceId]
   for (const [bound, operator] of Object.entries(OPERATORS)) {
     const value = filter.at?.[bound as keyof typeof OPERATORS]
     if (value === undefined) continue

@@ -25,9 +25,9 @@ export function deliveryQueries({ statement, write }: SqliteAccess): DeliveryQue
     ).run(reason, attempt.at, attempt.at, endpointId, reason, queuedAt, queuedAt)
     if (changes > 0)
       statement(
-        `insert into outbox (session_id, seq, type, created_at, event_id)
-         values (?, 0, 'webhook_endpoint.disabled', ?, ?)`,
-      ).run(endpointId, attempt.at, disabledEventId)
+        `insert into outbox (workspace_id, session_id, seq, type, created_at, event_id)
+         values ((select workspace_id from webhook_endpoints where id = ?), ?, 0, 'webhook_endpoint.disabled', ?, ?)`,
+      ).run(endpointId, endpointId, attempt.at, disabledEventId)
     return changes > 0
   }
 

@@ -33,19 +33,22 @@ export function endpointQueries({ statement, write, noteEffect }: SqliteAccess):
   return {
     createEndpoint: (row, limit, effect) =>
       write(() => {
-        const { n } = statement(`select count(*) as n from webhook_endpoints where status <> 'deleted'`).get() as {
+        const { n } = statement(
+          `select count(*) as n from webhook_endpoints where status <> 'deleted' and workspace_id = ?`,
+        ).get(row.workspaceId) as {
           n: number
         }
         if (n >= limit) throw new EndpointLimit(`${n} endpoints`)
         const afterN = lastTold()
         skipUnheard(afterN)
         statement(
-          `insert into webhook_endpoints (id, url, description, types, names, include, status, disabled_reason,
+          `insert into webhook_endpoints (id, workspace_id, url, description, types, names, include, status, disabled_reason,
              disabled_at, secret, previous_secret, previous_until, after_n, enabled_at, last_delivered_at, created_at,
              updated_at)
-           values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+           values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         ).run(
           row.id,
+          row.workspaceId,
           row.url,
           row.description,
           JSON.stringify(row.types),
@@ -114,11 +117,12 @@ export function endpointQueries({ statement, write, noteEffect }: SqliteAccess):
 
     readEndpoint: async (id) => read(id),
 
-    listEndpoints: async () =>
+    listEndpoints: async (workspaceId) =>
       (
         statement(
-          `select * from webhook_endpoints where status <> 'deleted' order by created_at, id`,
-        ).all() as EndpointsTable[]
+          `select * from webhook_endpoints where status <> 'deleted' and (? is null or workspace_id = ?)
+           order by created_at, id`,
+        ).all(workspaceId, workspaceId) as EndpointsTable[]
       ).map(endpointFromRow),
   }
 }

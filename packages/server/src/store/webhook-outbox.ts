@@ -47,11 +47,11 @@ export function outboxQueries({ statement, write, noteEffect }: SqliteAccess): O
         return true
       }),
 
-    readTold: async (from, to, after, limit) => {
+    readTold: async (workspaceId, from, to, after, limit) => {
       const rows = statement(
-        `select * from outbox where created_at >= ? and created_at < ? and (created_at, n) > (?, ?)
+        `select * from outbox where workspace_id = ? and created_at >= ? and created_at < ? and (created_at, n) > (?, ?)
          order by created_at, n limit ?`,
-      ).all(from, to, after?.at ?? -1, after?.n ?? -1, limit)
+      ).all(workspaceId, from, to, after?.at ?? -1, after?.n ?? -1, limit)
       return (rows as OutboxTable[]).map(outboxFromRow)
     },
 

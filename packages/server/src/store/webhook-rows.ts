@@ -2,6 +2,7 @@ import type { Attempt, DeliveryRow, EndpointRow, OutboxRow } from './webhooks.ts
 
 export interface EndpointsTable {
   id: string
+  workspace_id: string
   url: string
   description: string | null
   types: string
@@ -24,6 +25,7 @@ export interface EndpointsTable {
 export function endpointFromRow(row: EndpointsTable): EndpointRow {
   return {
     id: row.id,
+    workspaceId: row.workspace_id,
     url: row.url,
     description: row.description,
     types: JSON.parse(row.types) as string[],
@@ -89,6 +91,7 @@ export function deliveryFromRow(row: DeliveriesTable): DeliveryRow {
 }
 
 export interface OutboxTable {
+  workspace_id: string
   n: number
   session_id: string
   seq: number
@@ -102,6 +105,7 @@ export interface OutboxTable {
 export function outboxFromRow(row: OutboxTable): OutboxRow {
   return {
     n: row.n,
+    workspaceId: row.workspace_id,
     eventId: row.event_id,
     type: row.type,
     sessionId: row.session_id,

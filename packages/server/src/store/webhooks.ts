@@ -5,6 +5,8 @@ export type DisabledReason = 'requested' | 'gone' | 'redirected' | 'address_refu
 
 export interface EndpointRow {
   id: string
+  /** It hears of what belongs to this workspace. */
+  workspaceId: string
   url: string
   description: string | null
   types: string[]
@@ -44,6 +46,7 @@ export interface ToldEvent {
 }
 
 export interface OutboxRow extends ToldEvent {
+  workspaceId: string
   /** Grows with each row and is never used again. */
   n: number
 }
@@ -118,7 +121,7 @@ export class NoSuchWebhook extends Error {
 
 /** The part of the store's contract that is about webhooks. Like the rest: what a resolved write wrote is on disk. */
 export interface WebhookStore {
-  /** Adds an endpoint that hears what is told from now on. Throws `EndpointLimit`. */
+  /** Adds an endpoint that hears what is told from now on. Throws `EndpointLimit` when its workspace has `limit`. */
   createEndpoint(row: Omit<EndpointRow, 'afterN' | 'enabledAt'>, limit: number, effect?: Effect): Promise<EndpointRow>
   /**
    * Changes an endpoint. One that is enabled anew hears what is told from then on, and what waited is sent; one that is
@@ -130,8 +133,8 @@ export interface WebhookStore {
   /** Takes an endpoint away, its secrets at once; its log goes by `purge`. Throws `NoSuchWebhook`. */
   deleteEndpoint(id: string, at: number, effect?: Effect): Promise<void>
   readEndpoint(id: string): Promise<EndpointRow | null>
-  /** All of them, oldest first. */
-  listEndpoints(): Promise<EndpointRow[]>
+  /** Those of a workspace (null: of all), oldest first. */
+  listEndpoints(workspaceId: string | null): Promise<EndpointRow[]>
 
   /** What the outbox holds after the fan-out's cursor, in order, and that cursor. */
   readUntold(limit: number): Promise<{ cursor: number; rows: OutboxRow[] }>
@@ -141,8 +144,14 @@ export interface WebhookStore {
    * row are left out, and so is what is queued already.
    */
   fanOut(cursor: number, to: number, deliveries: (NewDelivery & { n: number })[], at: number): Promise<boolean>
-  /** Outbox rows with `from <= occurredAt < to`, by (time, n), after `after`. */
-  readTold(from: number, to: number, after: { at: number; n: number } | null, limit: number): Promise<OutboxRow[]>
+  /** Outbox rows of a workspace with `from <= occurredAt < to`, by (time, n), after `after`. */
+  readTold(
+    workspaceId: string,
+    from: number,
+    to: number,
+    after: { at: number; n: number } | null,
+    limit: number,
+  ): Promise<OutboxRow[]>
   /** Queues deliveries of an endpoint, anew where they are known, for now; says how many. What is under way stays so. */
   queueAgain(deliveries: NewDelivery[], at: number, effect?: Effect): Promise<number>
 

@@ -95,7 +95,13 @@ export async function replay(context: WebhookContext, id: string, from: number, 
   let read = 0
   let last: OutboxRow | undefined
   for (;;) {
-    const rows = await store.readTold(from, to, last ? { at: last.occurredAt, n: last.n } : null, REPLAY_PAGE)
+    const rows = await store.readTold(
+      endpoint.workspaceId,
+      from,
+      to,
+      last ? { at: last.occurredAt, n: last.n } : null,
+      REPLAY_PAGE,
+    )
     read += rows.length
     last = rows.at(-1)
     const chosen = rows.filter(({ type }) => chooses(endpoint.types, type))

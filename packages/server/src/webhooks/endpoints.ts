@@ -65,6 +65,7 @@ export async function requireEndpoint({ store }: WebhookContext, id: string): Pr
 /** Adds an endpoint; it hears what happens from now on. Throws `webhook_url_refused`, `webhook_endpoint_limit`. */
 export async function createEndpoint(
   { store, clock, allowPrivate }: WebhookContext,
+  workspaceId: string,
   request: CreateWebhookEndpoint,
   key: Key,
 ): Promise<EndpointRow> {
@@ -72,6 +73,7 @@ export async function createEndpoint(
   const id = newId('whk')
   const row = {
     id,
+    workspaceId,
     url: checkedUrl(request.url, allowPrivate),
     description: request.description ?? null,
     types: request.types ?? ['*'],

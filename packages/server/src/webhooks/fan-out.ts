@@ -7,7 +7,7 @@ import type { EndpointRow, WebhookStore } from '../store/webhooks.ts'
 const ROWS = 500
 
 export const enabledEndpoints = async (store: WebhookStore): Promise<EndpointRow[]> =>
-  (await store.listEndpoints()).filter(({ status }) => status === 'enabled')
+  (await store.listEndpoints(null)).filter(({ status }) => status === 'enabled')
 
 /** Queues what the outbox holds for who chooses it, until there is no more; says whether anybody listens at all. */
 export async function fanOut(store: WebhookStore, clock: Clock, signal: AbortSignal): Promise<boolean> {
@@ -23,7 +23,10 @@ export async function fanOut(store: WebhookStore, clock: Clock, signal: AbortSig
     if (listening === 0) break
     const deliveries = rows.flatMap((row) =>
       endpoints
-        .filter(({ afterN, types }) => afterN < row.n && chooses(types, row.type))
+        .filter(
+          ({ workspaceId, afterN, types }) =>
+            workspaceId === row.workspaceId && afterN < row.n && chooses(types, row.type),
+        )
         .map(({ id }) => ({ ...row, id: newId('whd'), endpointId: id })),
     )
     await store.fanOut(cursor, last.n, deliveries, clock.now())

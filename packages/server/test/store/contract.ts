@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { DEFAULT_WORKSPACE } from '../../src/sessions/caller.ts'
 import type { LedgerEntry } from '../../src/store/ledger.ts'
 import {
   ExternalIdTaken,
@@ -94,7 +95,8 @@ export function storeContract(
       store = await harness.reopen()
       expect(await store.readTurnLedger('turn_1')).toEqual([grown, other])
       const sums = []
-      for await (const some of store.sumUsage({ sessionId: id }, ['metadata.team'])) sums.push(...some)
+      for await (const some of store.sumUsage({ workspaceId: DEFAULT_WORKSPACE, sessionId: id }, ['metadata.team']))
+        sums.push(...some)
       expect(sums.map(({ keys, usage, turns }) => [keys, usage.costUsd, turns])).toEqual([
         [[null], 0.1, 1],
         [['red'], 0.3, 1],
@@ -237,7 +239,7 @@ export function storeContract(
         const walked: string[] = []
         let from: { at: number; id: string; backward: boolean } | null = null
         for (;;) {
-          const { rows, more } = await store.listSessions({}, order, 4, from)
+          const { rows, more } = await store.listSessions({ workspaceId: DEFAULT_WORKSPACE }, order, 4, from)
           walked.push(...rows.map(({ id }) => id))
           const last = rows.at(-1)!
           from = { at: last.createdAt, id: last.id, backward: false }
@@ -245,13 +247,13 @@ export function storeContract(
         }
         expect(walked).toEqual(order === 'asc' ? sorted : sorted.toReversed())
       }
-      const { rows: page } = await store.listSessions({}, 'asc', 4, null)
-      const { rows: next } = await store.listSessions({}, 'asc', 4, {
+      const { rows: page } = await store.listSessions({ workspaceId: DEFAULT_WORKSPACE }, 'asc', 4, null)
+      const { rows: next } = await store.listSessions({ workspaceId: DEFAULT_WORKSPACE }, 'asc', 4, {
         at: page[3]!.createdAt,
         id: page[3]!.id,
         backward: false,
       })
-      const { rows: back } = await store.listSessions({}, 'asc', 4, {
+      const { rows: back } = await store.listSessions({ workspaceId: DEFAULT_WORKSPACE }, 'asc', 4, {
         at: next[0]!.createdAt,
         id: next[0]!.id,
         backward: true,
@@ -263,24 +265,26 @@ export function storeContract(
       const running = await create({ status: 'running', createdAt: 10 })
       const archived = await create({ status: 'terminated', archivedAt: 30, createdAt: 20 })
       const stopped = await create({ stopReason: { type: 'interrupted' }, createdAt: 30, externalId: 'x' })
-      const ids = async (filter: Parameters<Store['listSessions']>[0]) =>
-        (await store.listSessions(filter, 'asc', 100, null)).rows.map(({ id }) => id)
+      const ids = async (filter: Omit<Parameters<Store['listSessions']>[0], 'workspaceId'>) =>
+        (await store.listSessions({ workspaceId: DEFAULT_WORKSPACE, ...filter }, 'asc', 100, null)).rows.map(
+          ({ id }) => id,
+        )
       expect(await ids({})).toEqual([running, stopped])
       expect(await ids({ includeArchived: true })).toEqual([running, archived, stopped])
       expect(await ids({ statuses: ['running'] })).toEqual([running])
       expect(await ids({ stopReasons: ['interrupted'] })).toEqual([stopped])
       expect(await ids({ externalId: 'x', createdAt: { gt: 10, lte: 30 } })).toEqual([stopped])
       expect(await ids({ agentId: 'agent_other' })).toEqual([])
-      expect(await store.countSessions({ includeArchived: true })).toBe(3)
+      expect(await store.countSessions({ workspaceId: DEFAULT_WORKSPACE, includeArchived: true })).toBe(3)
     })
 
     test('S4 an external_id belongs to one session until that is archived', async () => {
       const first = await create({ externalId: 'issue-42' })
       await expect(create({ externalId: 'issue-42' })).rejects.toThrow(ExternalIdTaken)
-      expect((await store.findByExternalId('issue-42'))!.id).toBe(first)
+      expect((await store.findByExternalId(DEFAULT_WORKSPACE, 'issue-42'))!.id).toBe(first)
       await store.commit(change(first, { session: { archivedAt: 5, status: 'terminated' } }))
       const second = await create({ externalId: 'issue-42' })
-      expect((await store.findByExternalId('issue-42'))!.id).toBe(second)
+      expect((await store.findByExternalId(DEFAULT_WORKSPACE, 'issue-42'))!.id).toBe(second)
     })
 
     test('S5 a deleted session leaves a tombstone and nothing else; a late transcript does not bring it back', async () => {
@@ -355,8 +359,10 @@ export function storeContract(
       const never = await create({ updatedAt: 10, endedAt: null })
       const touch = (id: string, at: number) => store.commit(change(id, { at }))
       await Promise.all([touch(old, 10), touch(never, 10)])
-      expect(await store.findPrunable(50, ['idle', 'terminated'], 10, 'ended')).toEqual([old])
-      expect((await store.findPrunable(50, ['idle'], 10, 'updated')).sort()).toEqual([old, never].sort())
+      expect(await store.findPrunable(DEFAULT_WORKSPACE, 50, ['idle', 'terminated'], 10, 'ended')).toEqual([old])
+      expect((await store.findPrunable(DEFAULT_WORKSPACE, 50, ['idle'], 10, 'updated')).sort()).toEqual(
+        [old, never].sort(),
+      )
     })
   })
 }

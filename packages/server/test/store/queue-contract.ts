@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { DEFAULT_WORKSPACE } from '../../src/sessions/caller.ts'
 import { type ClaimLimits, QueueFull, type SessionRow, type Store } from '../../src/store/store.ts'
 import { change, sessionRow } from '../support/rows.ts'
 
@@ -131,13 +132,18 @@ export function queueContract(name: string, open: () => Promise<{ store: Store; 
           const places = new Map(
             await Promise.all(waiting.map(async (id) => [id, (await place(id)).position] as const)),
           )
-          const { first, depth } = await store.readQueue(1_000, FREE.perKey)
+          const { first, depth } = await store.readQueue(DEFAULT_WORKSPACE, 1_000, FREE.perKey)
           expect(depth).toBe(waiting.length)
           const order = await claimAll()
           expect(order.map((id) => places.get(id))).toEqual(order.map((_, index) => index + 1))
           expect(first.map(({ id }) => id)).toEqual(order)
           await Promise.all(ids.map((id) => store.deleteSession(id, 5)))
-          expect(await store.readQueue(10, 1)).toMatchObject({ depth: 0, running: 0, keys: [], first: [] })
+          expect(await store.readQueue(DEFAULT_WORKSPACE, 10, 1)).toMatchObject({
+            depth: 0,
+            running: 0,
+            keys: [],
+            first: [],
+          })
         }),
         { numRuns: 40 },
       )
@@ -165,7 +171,7 @@ export function queueContract(name: string, open: () => Promise<{ store: Store; 
           }
           const sessions = await Promise.all(ids.map(async (id) => (await store.readSession(id))!))
           const waiting = sessions.filter(({ queuedAt }) => queuedAt !== null)
-          const view = await store.readQueue(1_000, 1_000)
+          const view = await store.readQueue(DEFAULT_WORKSPACE, 1_000, 1_000)
           expect(view.depth).toBe(waiting.length)
           expect(view.running).toBe(sessions.filter(({ holder }) => holder !== null).length)
           expect(view.first.map(({ id }) => id).sort()).toEqual(waiting.map(({ id }) => id).sort())
@@ -189,7 +195,7 @@ export function queueContract(name: string, open: () => Promise<{ store: Store; 
       await store.commit(change(third, { session: { priority: 9 } }))
       expect(await place(third)).toEqual({ position: 1, capped: false })
       await store.commit(change(second, { session: { concurrencyKey: 'b' } }))
-      const { keys } = await store.readQueue(10, FREE.perKey)
+      const { keys } = await store.readQueue(DEFAULT_WORKSPACE, 10, FREE.perKey)
       expect(keys.map(({ concurrencyKey, waiting }) => [concurrencyKey, waiting])).toEqual([
         [null, 1],
         ['a', 1],

@@ -13,6 +13,7 @@ import { agentsContract } from './agents-contract.ts'
 import { storeContract } from './contract.ts'
 import { webhookContract } from './webhook-contract.ts'
 import { queueContract } from './queue-contract.ts'
+import { workspaceContract } from './workspace-contract.ts'
 
 let folder: string
 const file = () => join(folder, 'troupe.db')
@@ -37,6 +38,7 @@ const harness = async () => {
 storeContract('SQLite', harness)
 webhookContract('SQLite', harness)
 agentsContract('SQLite', harness)
+workspaceContract('SQLite', harness)
 
 queueContract('SQLite', async () => {
   const store = openSqliteStore(file())
@@ -101,7 +103,7 @@ test('J24 a line that a version without priorities left is taken over', async ()
   const db = new Sqlite(file())
   for (const migration of MIGRATIONS.slice(0, known)) db.exec(migration)
   // Columns of later versions were not there.
-  const later = ['priority', 'principal', 'concurrency_key', 'max_queue_ms', 'cache_prefix']
+  const later = ['priority', 'principal', 'concurrency_key', 'max_queue_ms', 'cache_prefix', 'workspace_id']
   const row = Object.fromEntries(Object.entries(sessionToRow(sessionRow())).filter(([name]) => !later.includes(name)))
   const columns = Object.keys(row)
   const insert = db.prepare(
@@ -146,6 +148,7 @@ test('Z14 an outbox of an older Troupe keeps its rows, and they say what happene
   expect((await store.webhooks.readUntold(10)).rows).toEqual([
     {
       n: 7,
+      workspaceId: 'wrkspc_default',
       eventId: 'sevt_a',
       type: 'turn.completed',
       sessionId: 'sesn_a',

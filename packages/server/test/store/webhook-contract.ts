@@ -1,5 +1,6 @@
 import { newId } from '@troupe/protocol/ids'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { DEFAULT_WORKSPACE } from '../../src/sessions/caller.ts'
 import type { Store } from '../../src/store/store.ts'
 import { EndpointLimit, NoSuchWebhook, type WebhookStore } from '../../src/store/webhooks.ts'
 import { change, event, sessionRow } from '../support/rows.ts'
@@ -91,9 +92,9 @@ export function webhookContract(
       await store.sweep({ idempotency: 0, outbox: 10_000 }, false)
       expect(await untold()).toEqual(['turn.started'])
       await fanOut(endpoint)
-      expect(await hooks.readTold(0, 10, null, 10)).toHaveLength(1)
+      expect(await hooks.readTold(DEFAULT_WORKSPACE, 0, 10, null, 10)).toHaveLength(1)
       await store.sweep({ idempotency: 0, outbox: 10_000 }, false)
-      expect(await hooks.readTold(0, 10, null, 10)).toEqual([])
+      expect(await hooks.readTold(DEFAULT_WORKSPACE, 0, 10, null, 10)).toEqual([])
     })
 
     test('Z14 places in the outbox are never used again: after a sweep and a restart new events are heard', async () => {
@@ -255,7 +256,7 @@ export function webhookContract(
       await hooks.queueAgain([newDelivery(endpoint), newDelivery(endpoint), newDelivery(endpoint)], 100)
       await hooks.deleteEndpoint(endpoint, 200)
       expect(await hooks.readEndpoint(endpoint)).toBeNull()
-      expect(await hooks.listEndpoints()).toEqual([])
+      expect(await hooks.listEndpoints(null)).toEqual([])
       expect(await hooks.nextDue()).toBeNull()
       expect(await claim(300)).toEqual([])
       for (const dropped of [2, 1, 0]) expect(await hooks.purge(0, 2)).toBe(dropped)

@@ -23,6 +23,7 @@ export function sessionRow(fields: Partial<SessionRow> = {}): SessionRow {
     queuedAt: null,
     priority: 0,
     principal: 'local',
+    workspaceId: 'wrkspc_default',
     concurrencyKey: null,
     maxQueueMs: null,
     currentTurnId: null,

@@ -7,6 +7,7 @@ export function endpointRow(fields: Partial<EndpointRow> = {}): Omit<EndpointRow
   const at = fields.createdAt ?? 1_000
   return {
     id: newId('whk'),
+    workspaceId: 'wrkspc_default',
     url: 'https://hooks.example/',
     description: null,
     types: ['*'],

@@ -37,7 +37,7 @@ export function approvalRoutes(server: Server, { sessions, cursors }: RouteConte
       const sessionId = session_id === undefined ? null : sessionIdOf(session_id)
       const scope = ['approvals', status, sessionId, order]
       const from = cursors.decode(request.query.page, scope)
-      const filter = { status: status === 'all' ? null : status, sessionId }
+      const filter = { workspaceId: request.caller.workspaceId, status: status === 'all' ? null : status, sessionId }
       const { rows, more } = await store.approvals.list(filter, order, limit, from)
       const last = rows.at(-1)
       return reply.send({
@@ -89,7 +89,9 @@ export function approvalRoutes(server: Server, { sessions, cursors }: RouteConte
     async (request, reply) => {
       const { agent_id, session_id } = request.query
       const sessionId = session_id === undefined ? null : sessionIdOf(session_id)
-      return reply.send({ data: (await store.approvals.grants(agent_id ?? null, sessionId)).map(grantToWire) })
+      return reply.send({
+        data: (await store.approvals.grants(request.caller.workspaceId, agent_id ?? null, sessionId)).map(grantToWire),
+      })
     },
   )
 
@@ -106,7 +108,8 @@ export function approvalRoutes(server: Server, { sessions, cursors }: RouteConte
     },
     async (request, reply) => {
       const id = request.params.grant_id
-      if (!(await store.approvals.deleteGrant(id))) throw new ApiError('grant_not_found', `Grant ${id} does not exist.`)
+      if (!(await store.approvals.deleteGrant(request.caller.workspaceId, id)))
+        throw new ApiError('grant_not_found', `Grant ${id} does not exist.`)
       return reply.send({ type: 'grant_deleted', id })
     },
   )

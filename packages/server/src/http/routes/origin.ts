@@ -177,7 +177,8 @@ export function originRoutes(server: Server, context: RouteContext): void {
       const limit = query(request.query, 'limit', check.integer(1, null)) ?? Infinity
       const status = query(request.query, 'status', check.oneOf(OriginStatus.options))
       const { after } = request.query
-      const start = after === undefined ? null : await find(after)
+      const { workspaceId } = request.caller
+      const start = after === undefined ? null : await find(after, workspaceId)
       const headers = reply.getHeaders()
       reply.hijack()
       const { raw } = reply
@@ -188,7 +189,7 @@ export function originRoutes(server: Server, context: RouteContext): void {
       let text = '['
       try {
         for (let more = true; more && written < limit && !raw.destroyed;) {
-          const found = await store.listSessions({ includeArchived: true }, 'asc', PAGE, position)
+          const found = await store.listSessions({ workspaceId, includeArchived: true }, 'asc', PAGE, position)
           more = found.more
           for (const session of found.rows) {
             position = { at: session.createdAt, id: session.id, backward: false }
@@ -221,11 +222,19 @@ export function originRoutes(server: Server, context: RouteContext): void {
       errorHandler: answer,
     },
     async (request, reply) => {
+      const { workspaceId } = request.caller
       const hours = query(request.query, 'max_age_hours', check.integer(0, null)) ?? 24
       const before = clock.now() - hours * 3_600_000
       let removed = 0
       for (;;) {
-        const { matched, deleted } = await pruneSessions(sessions, before, ['idle', 'terminated'], false, 'ended')
+        const { matched, deleted } = await pruneSessions(
+          sessions,
+          workspaceId,
+          before,
+          ['idle', 'terminated'],
+          false,
+          'ended',
+        )
         removed += deleted
         if (matched < MAX_PRUNE || deleted === 0) break
       }
@@ -259,11 +268,11 @@ export function originRoutes(server: Server, context: RouteContext): void {
     },
   )
 
-  /** The session, or the origin's 404. */
-  async function find(text: string): Promise<SessionRow> {
+  /** The session, or the origin's 404; what a path names was looked at before. */
+  async function find(text: string, workspaceId?: string): Promise<SessionRow> {
     const id = parseId('sesn', text)
     const session = id && (await store.readSession(id))
-    if (!session) throw notFound(text)
+    if (!session || (workspaceId ?? session.workspaceId) !== session.workspaceId) throw notFound(text)
     return session
   }
 

@@ -14,6 +14,9 @@ export function queueRoutes(server: Server, { about, sessions }: RouteContext): 
         response: replies(Queue),
       },
     },
-    async (request, reply) => reply.send(await queueView(sessions.store, about.admission(), request.query.limit ?? 20)),
+    async (request, reply) =>
+      reply.send(
+        await queueView(sessions.store, request.caller.workspaceId, about.admission(), request.query.limit ?? 20),
+      ),
   )
 }

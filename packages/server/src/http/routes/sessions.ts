@@ -72,6 +72,7 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
       refuseLaterFilters(request.url)
       const order = query.order ?? 'desc'
       const filter: SessionFilter = {
+        workspaceId: request.caller.workspaceId,
         statuses: query['statuses[]'],
         createdAt: createdAtRange(query),
         includeArchived: query.include_archived,
@@ -181,7 +182,14 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
       const { older_than, statuses, dry_run } = request.body
       const before = typeof older_than === 'number' ? clock.now() - older_than * 1000 : Date.parse(older_than)
       return reply.send(
-        await pruneSessions(sessions, before, statuses ?? ['idle', 'terminated'], dry_run ?? false, 'updated'),
+        await pruneSessions(
+          sessions,
+          request.caller.workspaceId,
+          before,
+          statuses ?? ['idle', 'terminated'],
+          dry_run ?? false,
+          'updated',
+        ),
       )
     },
   )

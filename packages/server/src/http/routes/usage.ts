@@ -35,6 +35,7 @@ export function usageRoutes(server: Server, { sessions, cursors }: RouteContext)
           },
         )
       const filter: UsageFilter = {
+        workspaceId: request.caller.workspaceId,
         at: createdAtRange(query),
         agentId: query.agent_id,
         // What cannot be the id of a session has used nothing.

@@ -56,7 +56,7 @@ export function webhookRoutes(server: Server, { webhooks, cursors, clock, closin
       const done = doneBefore<{ id: string }>(request)
       const endpoint = done
         ? await requireEndpoint(webhooks, done.id)
-        : await createEndpoint(webhooks, request.body, request.idempotency)
+        : await createEndpoint(webhooks, request.caller.workspaceId, request.body, request.idempotency)
       return reply.send(endpointToWire(endpoint, clock.now(), true))
     },
   )
@@ -64,9 +64,9 @@ export function webhookRoutes(server: Server, { webhooks, cursors, clock, closin
   server.get(
     ENDPOINTS,
     { schema: { tags, summary: 'List webhook endpoints, oldest first', response: replies(WebhookEndpointList) } },
-    async (_request, reply) => {
+    async (request, reply) => {
       const now = clock.now()
-      const endpoints = await store.listEndpoints()
+      const endpoints = await store.listEndpoints(request.caller.workspaceId)
       return reply.send({
         data: endpoints.map((endpoint) => endpointToWire(endpoint, now)),
         next_page: null,
