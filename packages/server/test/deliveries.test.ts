@@ -1,6 +1,9 @@
 import type { PendingInput } from '@troupe/protocol/input'
 import type { SessionEvent } from '@troupe/protocol/event'
 import { type DemoModel, startDemoModel, type Step } from '@troupe/demo-model/demo-model'
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, realpathSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type TestServer, testServer } from './support/server.ts'
 
@@ -199,6 +202,27 @@ describe('recovery', () => {
     expect((await server.idle(id)).result!.text).toBe('usable')
   })
 
+  test('V6 input that steered a turn which is cut off or interrupted is the next turn, and is not lost with it', async () => {
+    const steps = [bash('echo x >> log.txt; for n in $(seq 60); do sleep 1; done')]
+    const cut = await server.create(scripted(steps), AGENT)
+    const asks = await server.create(scripted([bash('touch file')]))
+    const send = (id: string, events: object[]) => server.post(`/v1/sessions/${id}/events`, { events })
+    await server.event(cut.id, ({ type }) => type === 'agent.tool_use')
+    await server.idle(asks.id)
+    for (const { id } of [cut, asks]) await send(id, [message(scripted([{ say: 'steered' }]), 'steer')])
+    await send(asks.id, [{ type: 'user.interrupt' }])
+    await server.restart()
+    for (const { id } of [cut, asks]) {
+      expect((await server.idle(id)).result!.text).toBe('steered')
+      const turns = await server.turns(id)
+      expect(turns.map(({ input_event_ids }) => input_event_ids.length)).toEqual([1, 1])
+      expect(turns[0]!.status).toBe(id === cut.id ? 'failed' : 'cancelled')
+      const steered = (await server.events(id)).filter(({ type }) => type === 'user.message')[1]!
+      expect(turns[1]!.input_event_ids).toEqual([steered.id])
+      expect(steered.processed_at).not.toBe(null)
+    }
+  })
+
   test('Y3 "resume" goes on in any case and "fail" in none', async () => {
     const steps = [bash('echo x >> log.txt; sleep 3'), { say: 'went on' }]
     const [goes, ends] = await Promise.all([
@@ -241,5 +265,15 @@ describe('recovery', () => {
     const asked = (await server.events(id)).filter(({ type }) => type === 'user.message')
     expect(asked).toHaveLength(1)
     expect(model.requests.list(uuid).length).toBeLessThanOrEqual(2)
+  })
+
+  test('Y6 what a killed agent wrote to its own disk and never told does not keep its session from beginning anew', async () => {
+    const { id, uuid, cwd } = await server.create(null, AGENT)
+    const folder = join(cwd!, '..', 'claude', 'projects', realpathSync(cwd!).replaceAll(/[^a-zA-Z0-9]/g, '-'))
+    mkdirSync(folder, { recursive: true })
+    const line = { type: 'user', uuid: randomUUID(), sessionId: uuid, cwd, message: { role: 'user', content: 'x' } }
+    writeFileSync(join(folder, `${uuid}.jsonl`), `${JSON.stringify(line)}\n`)
+    await server.send(id, scripted([{ say: 'begun' }]))
+    expect((await server.idle(id)).result?.text).toBe('begun')
   })
 })

@@ -2,9 +2,10 @@ import { changeSession, type Decision, type SessionState } from '../sessions/cha
 import { accountOfCut } from '../sessions/cut-account.ts'
 import type { TurnPart } from '../sessions/approval-state.ts'
 import { leaveThreads } from '../sessions/end-threads.ts'
-import { activeSince, endTurn, newEvent, type TurnOutcome } from '../sessions/end-turn.ts'
+import { activeSince, newEvent, type TurnOutcome } from '../sessions/end-turn.ts'
 import type { SessionContext } from '../sessions/context.ts'
-import { mergeDecisions } from '../sessions/merge-decisions.ts'
+import { applyDecision, mergeDecisions } from '../sessions/merge-decisions.ts'
+import { endSteeredTurn } from '../sessions/requeue-steers.ts'
 import type { EventRow, TurnRow } from '../store/store.ts'
 import { onlyReads } from './policy.ts'
 import { serverRestarted, takenUpAgain } from './session-errors.ts'
@@ -39,9 +40,9 @@ export async function recoverOrEnd(
   const recent = turn.recoveries.filter((time) => at - time < RECOVERY_WINDOW_MS)
   const tooOften = recent.length >= MAX_RECOVERIES
   if (policy === 'fail' || tooOften || (policy === 'auto' && call !== null)) {
-    const waits = state.openTurns.some((open) => open.id !== turn.id)
-    const ended = endTurn(state, turn, { ...CUT, ...spent, error: serverRestarted(call, tooOften) }, at)
+    const ended = endSteeredTurn(state, turn, { ...CUT, ...spent, error: serverRestarted(call, tooOften) }, at)
     // At its budget a session stands still, whatever waits.
+    const waits = applyDecision(state, ended).openTurns.length > 0
     const queued = waits && ended.session?.status !== 'idle' ? { queuedAt: at } : {}
     return mergeDecisions(ended, { session: { ...RELEASED, ...queued } })
   }

@@ -8,12 +8,13 @@ import type { Previews } from '../log/previews.ts'
 import type { Wakeups } from '../log/wakeups.ts'
 import { changeSession, type Decision, type SessionState } from '../sessions/change-session.ts'
 import type { SessionContext } from '../sessions/context.ts'
+import { sessionPaths } from '../sessions/admission.ts'
 import { awaitAnswer, type TurnPart } from '../sessions/approval-state.ts'
 import { endAndGoOn } from '../sessions/continue-turn.ts'
 import { leaveThreads } from '../sessions/end-threads.ts'
-import { endTurn, newEvent, type TurnOutcome } from '../sessions/end-turn.ts'
+import { newEvent, type TurnOutcome } from '../sessions/end-turn.ts'
 import { applyDecision, mergeDecisions } from '../sessions/merge-decisions.ts'
-import { requeueSteers } from '../sessions/requeue-steers.ts'
+import { endSteeredTurn } from '../sessions/requeue-steers.ts'
 import { takenInput } from '../sessions/taken-input.ts'
 import { TRANSITIONS } from '../sessions/transitions.ts'
 import type { Snapshots } from '../snapshots/snapshots.ts'
@@ -32,6 +33,7 @@ import { type BackgroundNews, BackgroundWork } from './background-work.ts'
 import { watchInbox } from './inbox.ts'
 import { keepAccount } from './keep-account.ts'
 import { callName } from './policy.ts'
+import { forgetLocalTranscript } from './local-transcript.ts'
 import { recoverOrEnd } from './recovery.ts'
 import type { ModelBackoff } from './model-backoff.ts'
 import { kindOf, Translator } from './sdk-messages.ts'
@@ -161,14 +163,11 @@ class SessionRun {
           await recoverOrEnd(this.#context.sessions, state, now, ended.outcome, at),
         )
       }
-      const late = requeueSteers(state, now, this.#taken, at)
-      const after = applyDecision(state, late)
       // The lease ends with the work, in one step: whoever sees the session idle may go on with it at once.
-      const current = after.openTurns.find((open) => open.id === turn.id) ?? now
-      const end = endAndGoOn(after, endTurn(after, current, ended.outcome, at), at)
+      const end = endAndGoOn(state, endSteeredTurn(state, now, ended.outcome, at), at)
       goesOn = end.session?.status !== 'idle'
       const released = goesOn ? {} : { session: { holder: null, leaseUntil: null } }
-      return { ...[late, { events: cut }, end, { threads }, released].reduce<Decision>(mergeDecisions, {}), messages }
+      return { ...[{ events: cut }, end, { threads }, released].reduce<Decision>(mergeDecisions, {}), messages }
     }
     await this.#insist(() => this.#change(decide))
     await this.#context.snapshots.after(this.#id, turn.id, this.#ending)
@@ -188,10 +187,11 @@ class SessionRun {
     const account = (await this.#account?.endTurn(null)) ?? NOTHING_USED
     await this.#insist(() =>
       this.#change((state, at) => {
-        const [turn, ...waiting] = state.openTurns
-        const released = { holder: null, leaseUntil: null, ...(waiting.length > 0 && { queuedAt: at }) }
-        if (!turn) return { session: released }
-        const ended = endTurn(state, turn, brokenOff(couldNotRun(message), account), at)
+        const [turn] = state.openTurns
+        if (!turn) return { session: { holder: null, leaseUntil: null } }
+        const ended = endSteeredTurn(state, turn, brokenOff(couldNotRun(message), account), at)
+        const waits = applyDecision(state, ended).openTurns.length > 0
+        const released = { holder: null, leaseUntil: null, ...(waits && { queuedAt: at }) }
         // At its budget a session stands still, whatever waits.
         const still = ended.session?.status === 'idle' ? { queuedAt: null } : {}
         return { ...ended, session: { ...ended.session, ...released, ...still } }
@@ -417,6 +417,7 @@ class SessionRun {
   async #startAgent(session: SessionRow, { parked, recover }: Opening): Promise<AgentProcess> {
     const { agent, prepareEnv, sessions, clientTools } = this.#context
     const resume = await sessions.store.hasTranscript(session.id)
+    if (!resume) forgetLocalTranscript(sessionPaths(sessions.settings.sessionsDir, session.id).configDir)
     const { rows } = await sessions.store.listThreads(session.id, undefined, 'desc', KNOWN_THREADS, null)
     this.#translator.threads.know(rows)
     const tools = customToolsOf(session.agent).length > 0 ? await clientTools(session.id) : null

@@ -1,9 +1,10 @@
 import { newId } from '@troupe/protocol/ids'
 import type { NewEvent, TurnRow } from '../store/store.ts'
 import type { Decision, SessionState } from './change-session.ts'
-import { endTurn, NEVER_STARTED } from './end-turn.ts'
+import { NEVER_STARTED } from './end-turn.ts'
 import { interruptThread } from './interrupt-thread.ts'
 import { mergeDecisions } from './merge-decisions.ts'
+import { endSteeredTurn } from './requeue-steers.ts'
 
 export interface QueuedInterrupt {
   id: string
@@ -44,5 +45,5 @@ export function interruptDecision(state: SessionState, interrupt: QueuedInterrup
     body: { mode: interrupt.mode, ...(interrupt.graceMs !== null && { grace_ms: interrupt.graceMs }) },
   }
   if (!target || runs) return { session: {}, events: [event] }
-  return mergeDecisions({ events: [event] }, endTurn(state, target, NEVER_STARTED, at))
+  return mergeDecisions({ events: [event] }, endSteeredTurn(state, target, NEVER_STARTED, at))
 }

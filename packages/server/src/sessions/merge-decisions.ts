@@ -48,6 +48,7 @@ export function applyDecision(state: SessionState, decision: Decision): SessionS
       ...(decision.newTurns ?? []),
     ],
     approvals: state.approvals.filter((row) => !closed.has(row.id)),
+    ...(state.takenInputs && { takenInputs: state.takenInputs }),
     ...(state.openThreads && { openThreads: state.openThreads.filter((row) => !ended.has(row.id)) }),
   }
 }

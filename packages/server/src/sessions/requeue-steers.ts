@@ -1,14 +1,24 @@
 import { newId } from '@troupe/protocol/ids'
 import type { TurnRow } from '../store/store.ts'
 import type { Decision, SessionState } from './change-session.ts'
-import { newEvent } from './end-turn.ts'
+import { endTurn, newEvent, type TurnOutcome } from './end-turn.ts'
+import { applyDecision, mergeDecisions } from './merge-decisions.ts'
 import { firstPosition } from './queue-turn.ts'
+
+/** Ends a turn; however it ended, input that came to steer it and was not taken becomes the next one. */
+export function endSteeredTurn(state: SessionState, turn: TurnRow, outcome: TurnOutcome, at: number): Decision {
+  if (turn.startedAt === null || !state.takenInputs) return endTurn(state, turn, outcome, at)
+  const late = requeueSteers(state, turn, state.takenInputs, at)
+  const after = applyDecision(state, late)
+  const current = after.openTurns.find((open) => open.id === turn.id) ?? turn
+  return mergeDecisions(late, endTurn(after, current, outcome, at))
+}
 
 /**
  * Input that came to steer a turn and found it ended becomes the next turn, before those that wait: nothing that was
  * acknowledged is dropped. Changes nothing when the agent took everything.
  */
-export function requeueSteers(state: SessionState, turn: TurnRow, taken: ReadonlySet<string>, at: number): Decision {
+function requeueSteers(state: SessionState, turn: TurnRow, taken: ReadonlySet<string>, at: number): Decision {
   const late = turn.inputEventIds.filter((id) => !taken.has(id))
   if (late.length === 0) return {}
   const { session, openTurns } = state

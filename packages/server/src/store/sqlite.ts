@@ -299,9 +299,20 @@ export class SqliteStore implements Store {
       'select * from approvals where session_id = ? and open = 1 order by created_at, id',
     )
     const threads = this.#statement(RUNNING_THREADS).all(id) as ThreadsTable[]
+    const openTurns = rows.map(turnFromRow)
+    const steered = openTurns.find((turn) => turn.startedAt !== null && turn.inputEventIds.length > 1)
+    const taken = this.#statement(
+      `select distinct id from events where session_id = ? and processed_at is not null
+       and id in (select value from json_each(?))`,
+    )
     return {
       session,
-      openTurns: rows.map(turnFromRow),
+      openTurns,
+      ...(steered && {
+        takenInputs: new Set(
+          (taken.all(id, JSON.stringify(steered.inputEventIds)) as { id: string }[]).map((event) => event.id),
+        ),
+      }),
       openThreads: threads.map(threadFromRow),
       approvals: (approvals.all(id) as ApprovalsTable[]).map(approvalFromRow),
     }

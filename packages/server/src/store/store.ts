@@ -279,6 +279,8 @@ export interface SessionState {
   approvals: ApprovalRow[]
   /** Subagents at work. Absent where a state is made of another one. */
   openThreads?: ThreadRow[]
+  /** Inputs that the agent has taken, of the turn that was begun; absent where that turn has but one. */
+  takenInputs?: ReadonlySet<string>
 }
 
 export interface Committed {
