@@ -109,6 +109,43 @@ describe('input during a run', () => {
     expect((await server.idle(id)).result!.text).toBe('steered into nothing')
   })
 
+  test('V7 what steers an agent that is about to ask is read before the call is asked about, and is given once', async () => {
+    const call = { name: 'Bash', input: { command: 'touch made' } }
+    const steps: Step[] = [
+      { say: 'four slowly written words', stream: { chunk_ms: 250 }, tools: [call] },
+      { say: 'I have read it.', tools: [call] },
+      { say: 'made' },
+    ]
+    const { id, uuid } = await server.create(scripted(steps))
+    await server.event(id, ({ type }) => type === 'span.model_request_start')
+    await send(id, [message('mind the gap', 'steer')])
+    const { required_actions: actions } = await server.idle(id)
+    const uses = (await server.events(id)).filter(({ type }) => type === 'agent.tool_use')
+    expect([uses.length, actions.map(({ event_id }) => event_id)]).toEqual([2, [uses[1]!.id]])
+    expect(await inputs(id)).toEqual([])
+    await server.post(`/v1/approvals/${uses[1]!.id}`, { result: 'allow' })
+    expect((await server.idle(id)).result!.text).toBe('made')
+    expect(await server.turns(id)).toMatchObject([{ status: 'completed' }])
+    // One for each step, and no turn of its own for the words.
+    expect(model.requests.list(uuid)).toHaveLength(3)
+  })
+
+  test('V8 what steers while a call is held for its answer follows the answer', async () => {
+    const steps: Step[] = [bash('touch made'), bash('ls'), { say: 'made' }]
+    const { id } = await server.create(scripted(steps), { approvals: { hold_seconds: 60 } })
+    const ask = await server.event(id, ({ type }) => type === 'agent.tool_use')
+    await server.event(id, ({ type }) => type === 'session.status_idle')
+    const { data } = await send(id, [message('mind the gap', 'steer')])
+    expect(await inputs(id)).toHaveLength(1)
+    await server.post(`/v1/approvals/${ask.id}`, { result: 'allow' })
+    expect((await server.idle(id)).result!.text).toContain('made')
+    const events = await server.events(id)
+    const taken = events.find((event) => event.id === data[0]!.id)!.processed_at
+    const result = events.find(({ type, tool_use_id }) => type === 'agent.tool_result' && tool_use_id === ask.id)!
+    expect(taken! >= result.created_at).toBe(true)
+    expect(await server.turns(id)).toMatchObject([{ status: 'completed', input_event_ids: { length: 2 } }])
+  })
+
   test('V5 inputs that wait are listed, edited, moved and cancelled; the log says what happened to each', async () => {
     const { id } = await busy(60)
     const ids: string[] = []

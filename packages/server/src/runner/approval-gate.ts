@@ -19,6 +19,15 @@ export type Verdict =
   /** Parked: the agent lets the call be and goes; it comes again, under the same id, when the answer is there. */
   | { type: 'defer' }
 
+/** What the run of a gate has to do with its verdicts. */
+export interface Hearing {
+  onDenied(toolUseId: string, name: string, reason: string): void
+  /** Whether the agent has been sent input that it has not taken. */
+  steered(): boolean
+  /** The call that waited has its answer. */
+  onAnswered(): void
+}
+
 /** How long the event that tells a call may take to be appended, in ms: it was said before the call was asked about. */
 const RECORD_PATIENCE_MS = 10_000
 /** How long a subagent's call, which cannot be parked, waits for its answer, unless the session says longer; in ms. */
@@ -26,6 +35,8 @@ const SUBAGENT_HOLD_MS = 600_000
 
 const SIBLING =
   'Another call of yours is waiting for a person. Nothing is wrong with this one: make it again when the other has its answer.'
+const STEERED =
+  'The user has written something while you worked. Nothing is wrong with this call: read that first, then make the call again if it is still right.'
 const BROKEN = 'The permission to do this could not be established, so it was refused.'
 
 /**
@@ -39,7 +50,7 @@ export class ApprovalGate {
   readonly #draining: AbortSignal
   readonly #verdicts = new Map<string, Promise<Verdict>>()
   readonly #recorded = new Map<string, PromiseWithResolvers<void>>()
-  readonly #onDenied: (toolUseId: string, name: string, reason: string) => void
+  readonly #heard: Hearing
   #session: SessionRow | null = null
   #turn: TurnRow | null = null
   #answered: ApprovalRow[] = []
@@ -50,18 +61,17 @@ export class ApprovalGate {
   /** The call that is parked, or held, in the main conversation: its siblings are told to come again. */
   #waiting: string | null = null
 
-  constructor(
-    context: RunContext,
-    sessionId: string,
-    epoch: number,
-    draining: AbortSignal,
-    onDenied: (toolUseId: string, name: string, reason: string) => void,
-  ) {
+  constructor(context: RunContext, sessionId: string, epoch: number, draining: AbortSignal, heard: Hearing) {
     this.#context = context
     this.#sessionId = sessionId
     this.#epoch = epoch
     this.#draining = draining
-    this.#onDenied = onDenied
+    this.#heard = heard
+  }
+
+  /** Whether a call of the main conversation waits for its answer: what is sent meanwhile is not for this process. */
+  get waits(): boolean {
+    return this.#waiting !== null
   }
 
   /** Begins a turn: reads the rules as they stand now, and the answers that its calls are owed. */
@@ -159,6 +169,11 @@ export class ApprovalGate {
       await this.#withdraw(toolUseId)
       return this.#refuse(toolUseId, name, SIBLING)
     }
+    // An agent that parks a call goes on with what it was sent: as a turn of its own, behind the call's back.
+    if (this.#heard.steered()) {
+      await this.#withdraw(toolUseId)
+      return this.#refuse(toolUseId, name, STEERED)
+    }
     this.#waiting = toolUseId
     return holdMs > 0 ? this.#hold(toolUseId, name, input, holdMs, false) : { type: 'defer' }
   }
@@ -190,6 +205,7 @@ export class ApprovalGate {
     })
     if (row.decision?.remember) await this.#readRules()
     this.#waiting = null
+    this.#heard.onAnswered()
     if (row.status !== 'allowed' || !row.decision) {
       const said = row.decision?.deny_message
       const message = said ? `The user refused this call and said: ${said}` : 'The user refused this call.'
@@ -272,7 +288,7 @@ export class ApprovalGate {
   }
 
   #refuse(toolUseId: string, name: string, message: string): Verdict {
-    this.#onDenied(toolUseId, name, message)
+    this.#heard.onDenied(toolUseId, name, message)
     return { type: 'deny', message }
   }
 

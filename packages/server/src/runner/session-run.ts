@@ -121,6 +121,8 @@ class SessionRun {
   #taken = new Set<string>()
   /** Inputs given to the live process that it may not have taken yet. */
   #sent = new Map<string, EventRow>()
+  /** Inputs for the turn that came while a call of it waits for an answer; they follow the answer. */
+  #withheld: EventRow[] = []
 
   constructor(context: RunContext, claimed: SessionRow, draining: AbortSignal, ending: AbortSignal) {
     this.#context = context
@@ -128,9 +130,13 @@ class SessionRun {
     this.#epoch = claimed.epoch
     this.#lastSeq = claimed.lastSeq
     this.#ending = ending
-    this.#gate = new ApprovalGate(context, claimed.id, claimed.epoch, draining, (toolUseId, name, reason) =>
-      this.#translator.denied(toolUseId, name, reason),
-    )
+    this.#gate = new ApprovalGate(context, claimed.id, claimed.epoch, draining, {
+      onDenied: (toolUseId, name, reason) => this.#translator.denied(toolUseId, name, reason),
+      steered: () => this.#sent.size > 0,
+      onAnswered: () => {
+        for (const event of this.#withheld.splice(0)) this.#steer(event)
+      },
+    })
     this.#translator = new Translator(claimed.id, this.#gate.evaluate, claimed.agent)
     const { threads } = this.#translator
     this.#background = new BackgroundWork(context.backgroundMs, (taskId) => threads.threadOfTask(taskId))
@@ -268,6 +274,7 @@ class SessionRun {
     let cut = false
     const { store, clock } = this.#context.sessions
     this.#translator.beginTurn()
+    this.#withheld = []
     await this.#gate.begin(session, turn)
     const opening = await openTurn(store, turn, inputs, {
       taken: this.#taken,
@@ -285,10 +292,6 @@ class SessionRun {
       fatal ??= error
       agent.kill()
     }
-    const steer = (event: EventRow) => {
-      this.#sent.set(idToUuid(event.id), event)
-      agent.send(userMessage([event], 'next'))
-    }
     const inbox = watchInbox(this.#context, this.#stoppable(agent), {
       sessionId: session.id,
       epoch: this.#epoch,
@@ -297,7 +300,7 @@ class SessionRun {
       signal: stop.signal,
       onInterrupt: () => this.#gate.end(),
       onThreadInterrupt: (threadId) => this.#stopThread(agent, threadId),
-      onSteer: steer,
+      onSteer: (event) => this.#steer(event),
     })
     const onEnding = () => {
       cut = true
@@ -322,7 +325,7 @@ class SessionRun {
       this.#background.beginTurn(agent)
       alive()
       if (opening.message.length > 0) agent.send(userMessage(opening.message, 'later'))
-      for (const event of opening.steers) steer(event)
+      for (const event of opening.steers) this.#steer(event)
       for (;;) {
         const { value: message, done } = await agent.messages.next()
         if (done) break
@@ -406,6 +409,12 @@ class SessionRun {
     }
     if (ended.type === 'ended') ended.outcome = limits.overrule(ended.outcome, inbox.interrupted())
     return ended
+  }
+
+  #steer(event: EventRow): void {
+    if (this.#gate.waits) return void this.#withheld.push(event)
+    this.#sent.set(idToUuid(event.id), event)
+    this.#agent?.send(userMessage([event], 'next'))
   }
 
   #forgetAgent(): void {

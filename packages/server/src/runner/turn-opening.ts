@@ -1,6 +1,6 @@
 import type { SDKMessage, SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { ContentBlock } from '@troupe/protocol/event'
-import { idToUuid } from '@troupe/protocol/ids'
+import { idToUuid, uuidToId } from '@troupe/protocol/ids'
 import type { TurnOutcome } from '../sessions/end-turn.ts'
 import type { ApprovalRow } from '../store/approvals.ts'
 import type { EventRow, Store, TurnRow } from '../store/store.ts'
@@ -45,13 +45,31 @@ export async function openTurn(
     const [first] = known
     // Where the input had not reached the transcript, the turn begins anew.
     if (!first || !(await store.transcriptHas(turn.sessionId, idToUuid(first.id)))) return { ...anew, message: known }
-    const text = finishedText(await store.loadTranscript(turn.sessionId, ''))
+    const transcript = await store.loadTranscript(turn.sessionId, '')
+    if (await wentOn(store, turn, transcript)) return { ...anew, message: known }
+    const text = finishedText(transcript)
     return { ...anew, recover: text === null, finished: text }
   }
   // What came too late to steer the last turn is with its process already, as the next thing it does.
   const rest = known.filter((input) => !isSent(input))
   const begun = rest.length < known.length
   return { ...anew, anew: false, message: begun ? [] : rest, steers: begun ? rest : [] }
+}
+
+/**
+ * Whether the conversation has gone on to other inputs since this turn's came into the transcript: an agent on its way
+ * out may take what is then given to the next one as a turn of its own. What stands at the end is not this turn's.
+ */
+async function wentOn(store: Store, turn: TurnRow, transcript: string[]): Promise<boolean> {
+  const own = new Set(turn.inputEventIds.map((id) => idToUuid(id)))
+  for (const line of transcript.toReversed()) {
+    const { type, uuid } = JSON.parse(line) as { type?: string; uuid?: string }
+    if (type !== 'user' || uuid === undefined) continue
+    if (own.has(uuid)) return false
+    const input = await store.readEvent(turn.sessionId, uuidToId('sevt', uuid))
+    if (input) return true
+  }
+  return false
 }
 
 export const finished = (text: string): TurnOutcome => ({
