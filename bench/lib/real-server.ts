@@ -23,10 +23,11 @@ export async function realServer(env: NodeJS.ProcessEnv, path = '/health', scrip
   const folder = mkdtempSync(join(tmpdir(), 'troupe-bench-'))
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const { PATH, HOME, LANG, TMPDIR } = process.env
+  const { PATH, LANG, TMPDIR } = process.env
   const begun = performance.now()
   const child = spawn(process.execPath, [script, JSON.stringify({ port, data_dir: join(folder, 'data') }), folder], {
-    env: { PATH, HOME, LANG, TMPDIR, IS_SANDBOX: '1', ...env },
+    // A home of its own: what a killed shell leaves in the start files' locks must not slow the next one.
+    env: { PATH, HOME: folder, LANG, TMPDIR, IS_SANDBOX: '1', ...env },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const exited = once(child, 'exit')

@@ -6,7 +6,9 @@ export type ApprovalKind = z.infer<typeof ApprovalKind>
 
 export const ApprovalStatus = z
   .enum(['pending', 'allowed', 'denied', 'expired', 'cancelled'])
-  .describe('`expired`: its deadline passed; `cancelled`: its turn ended, or the call was refused, before an answer')
+  .describe(
+    '`expired`: its deadline passed; `cancelled`: its turn ended, or the call was refused, before an answer came or was used',
+  )
 export type ApprovalStatus = z.infer<typeof ApprovalStatus>
 
 /** Characters of JSON that an answer may carry as input, answers or content. */

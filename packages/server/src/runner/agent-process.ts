@@ -15,7 +15,7 @@ import { budgetLeft } from '../sessions/budget.ts'
 import type { Containment } from './containment.ts'
 import type { PidFiles } from './pid-files.ts'
 import { type AgentChild, type AgentExit, spawnAgent } from './spawn-agent.ts'
-import { stopProcess } from './stop-process.ts'
+import { type STOP_STEPS, stopProcess } from './stop-process.ts'
 import { transcriptStore } from './transcript-store.ts'
 
 /** Days until the agent would delete a transcript by itself: retention is ours, so practically never. */
@@ -52,8 +52,8 @@ export interface AgentProcess {
   stopTask(taskId: string): Promise<void>
   /** Ends the process group at once. */
   kill(): void
-  /** Ends it in steps; resolves when it is gone. */
-  stop(): Promise<AgentExit>
+  /** Ends it in steps, quicker ones behind an interrupt; resolves when it is gone. */
+  stop(steps?: typeof STOP_STEPS): Promise<AgentExit>
 }
 
 /** Says what becomes of a call. Must not reject. */
@@ -173,12 +173,12 @@ export function startAgent(
       await conversation.stopTask(taskId).catch(() => undefined)
     },
     kill,
-    stop: async () => {
+    stop: async (steps) => {
       if (!child) {
         kill()
         return spawned.promise
       }
-      return stopProcess(child, () => input.end())
+      return stopProcess(child, () => input.end(), steps)
     },
   }
 }

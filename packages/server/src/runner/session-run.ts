@@ -46,6 +46,7 @@ import {
   serverRestarted,
   storeFailed,
 } from './session-errors.ts'
+import { INTERRUPTED_STEPS, STOP_STEPS } from './stop-process.ts'
 import { threadUsage } from './thread-usage.ts'
 import { finished, type Opening, openTurn, startedCommand, userMessage } from './turn-opening.ts'
 import { TurnLimits } from './turn-limits.ts'
@@ -405,7 +406,7 @@ class SessionRun {
       // A parked call ends its process. After an interrupt the SDK ends the conversation, and an interrupt or a kill may
       // still be on its way when the result is there: the next turn gets a process that nobody is stopping.
       this.#forgetAgent()
-      await agent.stop()
+      await agent.stop(inbox.interrupted() ? INTERRUPTED_STEPS : STOP_STEPS)
     }
     if (ended.type === 'ended') ended.outcome = limits.overrule(ended.outcome, inbox.interrupted())
     return ended

@@ -3,6 +3,8 @@ import type { AgentChild, AgentExit } from './spawn-agent.ts'
 
 /** Milliseconds each step is given before the next. */
 export const STOP_STEPS = { afterEof: 3_000, afterTerm: 2_000 }
+/** The same behind an interrupt: the agent has answered it, and only waits for a tool that does not end (1.5 s, measured). */
+export const INTERRUPTED_STEPS = { afterEof: 300, afterTerm: 100 }
 
 /**
  * Stops an agent in steps: its input has ended; then TERM to the group, then KILL to the group. Resolves when the

@@ -5,17 +5,25 @@ import { fileURLToPath } from 'node:url'
 import { FAKE_AGENT, testEnv } from '../server.ts'
 import { SLOTS } from './limits.ts'
 
+/** What a server that is killed again and again is started with, beside its folder and the marks of its agents. */
+export interface ServerOptions {
+  flags: Record<string, unknown>
+  env: NodeJS.ProcessEnv
+}
+
 export class Server {
   readonly #folder: string
   readonly #mark: string
+  readonly #options: ServerOptions
   #child: ChildProcess | null = null
   #up = Promise.withResolvers<string>()
   #serving = false
   generation = 0
 
-  constructor(folder: string, mark: string) {
+  constructor(folder: string, mark: string, options: ServerOptions) {
     this.#folder = folder
     this.#mark = mark
+    this.#options = options
   }
 
   /** Resolves with the address once a server answers there. */
@@ -29,12 +37,13 @@ export class Server {
     const flags = {
       port: 0,
       data_dir: join(this.#folder, 'data'),
-      agent_executable: join(this.#folder, 'agent.mjs'),
       max_running: SLOTS,
       drain_seconds: 1,
+      ...this.#options.flags,
     }
     const env = testEnv({
       ANTHROPIC_API_KEY: 'test',
+      ...this.#options.env,
       // Names that reach the agent, and by which its processes are known.
       CLAUDE_CODE_CHAOS: this.#mark,
       CLAUDE_CODE_CHAOS_GENERATION: String(this.generation),

@@ -10,7 +10,8 @@ import { join } from 'node:path'
 import { frames } from '../server.ts'
 import type { Seen } from './watch.ts'
 import { RUNNING } from './work.ts'
-import { World, attempt } from './world.ts'
+import type { Server } from './server.ts'
+import { type Findings, type World, attempt } from './world.ts'
 
 /** Processes of earlier servers' agents, by their environment. */
 export function agentProcesses(mark: string, before: number): string[] {
@@ -30,7 +31,7 @@ export function agentProcesses(mark: string, before: number): string[] {
   })
 }
 
-export async function noOrphans(world: World): Promise<void> {
+export async function noOrphans(world: Findings & { readonly mark: string; readonly server: Server }): Promise<void> {
   if (process.platform !== 'linux') return
   const { generation } = world.server
   // What is being killed may need a moment to be gone.
@@ -119,7 +120,28 @@ export const nonces = (event: SessionEvent) =>
   [...JSON.stringify(event.content).matchAll(NONCE)].map((match) => match[1]!)
 
 /** One session's log and turns, against each other and against what the agents were given. */
-export function verifyLog(world: World, { session, events, turns }: Log, deliveries: Map<string, number>): void {
+export function verifyLog(world: Findings, log: Log, deliveries: Map<string, number>): void {
+  verifyTurns(world, log, deliveries)
+  const wrong = (what: string) => world.problem(`${log.session.id}: ${what}`)
+  for (const turn of log.turns) {
+    const of = (type: string) => log.events.filter((event) => event.type === type && event.turn_id === turn.id)
+    const input = log.events.find(({ id }) => id === turn.input_event_ids[0])
+    const prompt = (input?.content as { text: string }[])[0]!.text
+    const said = of('agent.message').map((event) => (event.content as { text: string }[])[0]!.text)
+    const count = /^flood (\d+)/.exec(prompt)?.[1]
+    if (turn.status === 'completed' && count !== undefined && of('turn.resumed').length === 0) {
+      const expected = Array.from({ length: Number(count) }, (_, n) => `message ${n + 1}`)
+      if (said.join() !== expected.join()) wrong(`${turn.id} said ${said.join()} instead of ${count} messages`)
+    }
+    if (turn.status !== 'failed') continue
+    const code = (turn.error as { code?: string } | null)?.code
+    if (code !== 'server_restarted' && !(code === 'process_crashed' && prompt.startsWith('crash')))
+      wrong(`${turn.id} of ${JSON.stringify(prompt)} failed with ${JSON.stringify(turn.error)}`)
+  }
+}
+
+/** That each turn ended once, took each of its inputs once, and gave them to the agent once, or again when it was cut. */
+export function verifyTurns(world: Findings, { session, events, turns }: Log, deliveries: Map<string, number>): void {
   const wrong = (what: string) => world.problem(`${session.id}: ${what}`)
   if (session.status !== 'idle' && session.status !== 'terminated') wrong(`is ${session.status}`)
   if (events.some((event, index) => event.seq !== index + 1) || events.length !== session.last_seq)
@@ -132,7 +154,9 @@ export function verifyLog(world: World, { session, events, turns }: Log, deliver
     if (ends.length !== 1 || ends[0]!.type !== `turn.${turn.status}`)
       wrong(`${turn.id} is ${turn.status} and ended ${ends.length} times`)
     const copies = events.filter((event) => turn.input_event_ids.includes(event.id))
-    const inputs = copies.filter((event) => event.processed_at === null)
+    // An input that was edited while it waited is there again, as it became.
+    const waiting = copies.filter((event) => event.processed_at === null)
+    const inputs = waiting.filter(({ id }, index) => waiting.findLastIndex((event) => event.id === id) === index)
     const taken = copies.filter((event) => event.processed_at !== null)
     if (inputs.length !== turn.input_event_ids.length) wrong(`${turn.id} has ${inputs.length} inputs`)
     const started = of('turn.started').length
@@ -145,17 +169,6 @@ export function verifyLog(world: World, { session, events, turns }: Log, deliver
     const resumed = of('turn.resumed').length
     if (turn.status === 'completed' && got.some((times) => times < 1 || times > 1 + resumed))
       wrong(`${turn.id} is completed and its inputs were delivered ${got.join()} times`)
-    const said = of('agent.message').map((event) => (event.content as { text: string }[])[0]!.text)
-    const prompt = (inputs[0]!.content as { text: string }[])[0]!.text
-    const count = /^flood (\d+)/.exec(prompt)?.[1]
-    if (turn.status === 'completed' && count !== undefined && resumed === 0) {
-      const expected = Array.from({ length: Number(count) }, (_, n) => `message ${n + 1}`)
-      if (said.join() !== expected.join()) wrong(`${turn.id} said ${said.join()} instead of ${count} messages`)
-    }
-    if (turn.status !== 'failed') continue
-    const code = (turn.error as { code?: string } | null)?.code
-    if (code !== 'server_restarted' && !(code === 'process_crashed' && prompt.startsWith('crash')))
-      wrong(`${turn.id} of ${JSON.stringify(prompt)} failed with ${JSON.stringify(turn.error)}`)
   }
 }
 

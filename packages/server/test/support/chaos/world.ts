@@ -23,10 +23,19 @@ export interface Ask {
   session: KnownSession | null
 }
 
-export class World {
+/** Where what does not hold is written down. */
+export interface Findings {
+  count(what: string, by?: number): void
+  problem(text: string): void
+}
+
+export class World implements Findings {
   readonly folder = mkdtempSync(join(tmpdir(), 'troupe-chaos-'))
   readonly mark = randomUUID()
-  readonly server = new Server(this.folder, this.mark)
+  readonly server = new Server(this.folder, this.mark, {
+    flags: { agent_executable: join(this.folder, 'agent.mjs') },
+    env: {},
+  })
   readonly sessions: KnownSession[] = []
   readonly asks: Ask[] = []
   readonly externalIds: string[] = []
@@ -83,7 +92,7 @@ export interface Answer {
 
 /** One try. Null: no answer, so nobody knows whether it was done. */
 export async function attempt(
-  world: World,
+  world: Findings & { readonly server: Server },
   method: string,
   path: string,
   body: unknown,
@@ -98,7 +107,8 @@ export async function attempt(
       signal: AbortSignal.timeout(patience),
     })
     const text = await response.text()
-    if (response.status >= 500) world.problem(`${method} ${path} answered ${response.status}: ${text}`)
+    if (response.status >= 500 && !text.includes('"code":"draining"'))
+      world.problem(`${method} ${path} answered ${response.status}: ${text}`)
     return { status: response.status, body: JSON.parse(text) as Answer['body'] }
   } catch {
     return null
