@@ -126,7 +126,7 @@ export function verifyLog(world: Findings, log: Log, deliveries: Map<string, num
   for (const turn of log.turns) {
     const of = (type: string) => log.events.filter((event) => event.type === type && event.turn_id === turn.id)
     const input = log.events.find(({ id }) => id === turn.input_event_ids[0])
-    const prompt = (input?.content as { text: string }[])[0]!.text
+    const prompt = (input!.content as { text: string }[])[0]!.text
     const said = of('agent.message').map((event) => (event.content as { text: string }[])[0]!.text)
     const count = /^flood (\d+)/.exec(prompt)?.[1]
     if (turn.status === 'completed' && count !== undefined && of('turn.resumed').length === 0) {
