@@ -36,6 +36,7 @@ const sessions: SessionContext = {
     clock: systemClock,
     logger: silentLogger,
     git: new Git(process.env.PATH),
+    searchPath: process.env.PATH,
     sessionsDir: join(folder, 'sessions'),
     mode: 'off',
   }),

@@ -55,6 +55,8 @@ export const CHANGES: Record<EventType, Change | null> = {
     ...('title' in event && { title: event.title as string | null }),
     ...('metadata' in event && { metadata: event.metadata as Record<string, string> }),
   }),
+  'session.forked': null,
+  'session.rewound': null,
   'session.queued': null,
   'session.status_running': () => working('running'),
   'session.status_rescheduled': () => working('rescheduling'),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Metadata } from './metadata.ts'
 
 /** Whether a workdir is kept turn by turn. */
 export const SnapshotMode = z
@@ -49,3 +50,54 @@ export type Diff = z.infer<typeof Diff>
 export const DiffQuery = z.object({
   turn_id: z.string().max(64).optional().describe('What this turn changed; absent: what the whole session did'),
 })
+
+export const ForkSession = z.object({
+  at_event_id: z
+    .string()
+    .max(64)
+    .nullish()
+    .describe(
+      'An event of a turn that has ended: the fork goes on after that turn. A `user.message`: before its turn. Absent: where the session stands',
+    ),
+  files: z
+    .enum(['copy', 'share'])
+    .optional()
+    .describe('`copy` (default): a workdir of its own; `share`: both work in the same one, as it is'),
+  title: z.string().max(512).nullish().describe("Absent: the other session's"),
+  metadata: Metadata.optional().describe("Absent: the other session's"),
+})
+export type ForkSession = z.infer<typeof ForkSession>
+
+export const RewindSession = z.object({
+  to_event_id: z
+    .string()
+    .max(64)
+    .describe(
+      'An event of a turn: the session stands again as that turn left it. A `user.message`: as it stood before',
+    ),
+  scope: z.enum(['conversation', 'files', 'both']).optional().describe('Default `both`'),
+  dry_run: z.boolean().optional().describe('Only say what would change'),
+})
+export type RewindSession = z.infer<typeof RewindSession>
+
+export const Rewind = z
+  .object({
+    type: z.literal('rewind'),
+    session_id: z.string(),
+    to_event_id: z.string(),
+    to_turn_id: z.string().nullable().describe('The last turn of the conversation as it is now; null: none is left'),
+    scope: z.enum(['conversation', 'files', 'both']),
+    dry_run: z.boolean(),
+    turns_undone: z.array(z.string()).describe('Turns that the agent does not know any more'),
+    files: z
+      .object({
+        written: z.array(z.string()),
+        removed: z.array(z.string()),
+        modes: z.array(z.string()).describe('Only their permission bits change'),
+        not_restored: z.array(z.string()).describe('Too large to have been kept'),
+        truncated: z.boolean().describe('More than 1,000 of a kind; the first are named'),
+      })
+      .nullable(),
+  })
+  .meta({ id: 'Rewind' })
+export type Rewind = z.infer<typeof Rewind>

@@ -128,6 +128,8 @@ export const EVENT_TYPES = {
   'agent.thread_message_received': 'what a subagent was asked; in its own thread',
   'agent.thread_context_compacted': 'older context was summarised',
   'session.created': 'the session exists',
+  'session.forked': 'the session goes on from another one',
+  'session.rewound': 'conversation, files or both were set back',
   'session.updated': 'title, metadata or the place in the queue changed',
   'session.queued': 'a turn waits for its slot',
   'session.status_running': 'the session has work',

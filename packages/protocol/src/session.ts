@@ -4,6 +4,7 @@ import { SnapshotMode } from './branch.ts'
 import { ApprovalPolicy, RequiredAction } from './approval.ts'
 import { Budget, BudgetParam } from './budget.ts'
 import { SessionError, UserMessage } from './event.ts'
+import { Metadata } from './metadata.ts'
 import { Usage } from './turn.ts'
 
 /** The four words of the hosted API; waiting for a slot is `running` with `queue`. */
@@ -14,9 +15,7 @@ export type SessionStatus = z.infer<typeof SessionStatus>
 export const StopReason = z.looseObject({ type: z.string() }).meta({ id: 'StopReason' })
 export type StopReason = z.infer<typeof StopReason>
 
-export const Metadata = z
-  .record(z.string().min(1).max(64), z.string().max(512))
-  .refine((pairs) => Object.keys(pairs).length <= 16, { message: 'at most 16 pairs' })
+export { Metadata }
 
 /** What becomes of a turn that the end of the server cut off. */
 export const Recovery = z
@@ -145,6 +144,10 @@ export const Session = z
     vault_ids: z.array(z.string()),
     outcome_evaluations: z.array(z.unknown()),
     deployment_id: z.null(),
+    forked_from: z
+      .object({ session_id: z.string(), event_id: z.string().nullable() })
+      .nullable()
+      .describe('The session that this one goes on from'),
     created_at: z.string(),
     updated_at: z.string(),
     archived_at: z.string().nullable(),

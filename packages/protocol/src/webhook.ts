@@ -3,7 +3,7 @@ import { EVENT_TYPES } from './event.ts'
 import { oneOrMany, page, PageQuery } from './session.ts'
 
 /** Events of sessions that webhooks are told; the outbox holds these only. Everything else is read from the log. */
-const TOLD = /^(session\.(created|updated|deleted|error|status_|thread_)|turn\.)/
+const TOLD = /^(session\.(created|forked|rewound|updated|deleted|error|status_|thread_)|turn\.)/
 export const isWebhookType = (type: string): boolean => TOLD.test(type)
 
 /** Told beside the events of logs: what leaves no log behind, and what is not about a session. */

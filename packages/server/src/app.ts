@@ -21,6 +21,7 @@ import { Runner } from './runner/runner.ts'
 import { sessionPaths } from './sessions/admission.ts'
 import { ClientToolTokens } from './sessions/client-tools.ts'
 import type { SessionContext } from './sessions/context.ts'
+import { finishRestores } from './sessions/rewind-session.ts'
 import { sessionToWire } from './sessions/session-status.ts'
 import { sweepFolders } from './sessions/sweep-folders.ts'
 import { Git } from './snapshots/git.ts'
@@ -93,7 +94,15 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const previews = new Previews(wakeups)
     const sessionsDir = join(config.data_dir, 'sessions')
     const git = new Git(config.env.PATH)
-    const snapshots = new Snapshots({ store, clock, logger, git, sessionsDir, mode: config.snapshots })
+    const snapshots = new Snapshots({
+      store,
+      clock,
+      logger,
+      git,
+      searchPath: config.env.PATH,
+      sessionsDir,
+      mode: config.snapshots,
+    })
     const sessions: SessionContext = {
       store,
       snapshots,
@@ -155,6 +164,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         drainMs: config.drain_seconds * 1000,
       },
     )
+    await finishRestores(sessions, (session, err) => logger.warn({ session, err }, 'a rewind could not be finished'))
     await runner.start()
     undo.push(() => runner.stop())
     const webhooks = { store: store.webhooks, wakeups, clock, allowPrivate: config.webhook_allow_private }

@@ -97,6 +97,7 @@ describe('creating', () => {
       vault_ids: [],
       outcome_evaluations: [],
       deployment_id: null,
+      forked_from: null,
       approvals: { hold_seconds: 0, timeout_seconds: null, on_timeout: 'deny' },
       recovery: 'auto',
       permission_rules: [],

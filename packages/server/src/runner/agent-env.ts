@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** What of the server's environment the agent may see. Nothing else of it reaches the agent. */
@@ -46,4 +46,12 @@ export function makeConfigDir(configDir: string, storedLogin: string | null): vo
   mkdirSync(configDir, { recursive: true, mode: 0o700 })
   const link = join(configDir, '.credentials.json')
   if (storedLogin !== null && !existsSync(link)) symlinkSync(storedLogin, link)
+}
+
+/**
+ * Removes what an agent wrote on disk of a conversation that begins anew: an earlier process was killed before anything
+ * reached the store, or a rewind went back to the start. The agent refuses the id of a transcript that it finds there.
+ */
+export function forgetTranscripts(configDir: string | undefined): void {
+  if (configDir !== undefined) rmSync(join(configDir, 'projects'), { recursive: true, force: true })
 }

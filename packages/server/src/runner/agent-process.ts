@@ -115,7 +115,7 @@ export function startAgent(
     includePartialMessages: true,
     // Without it a subagent's tool calls are told, and its words are not.
     forwardSubagentText: true,
-    sessionStore: transcriptStore(settings.store, session.id),
+    sessionStore: transcriptStore(settings.store, session.id, session.options.rewinds ?? 0),
     sessionStoreFlush: 'eager',
     ...(settings.executable !== null && { pathToClaudeCodeExecutable: settings.executable }),
     // Both ask the same judge, and each call is judged once. Whatever the agent's own rules say, ours come first.

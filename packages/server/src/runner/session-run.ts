@@ -28,6 +28,7 @@ import {
 } from '../store/store.ts'
 import { type AgentProcess, type AgentSettings, type CallJudge, startAgent } from './agent-process.ts'
 import { type AgentAccount, NOTHING_USED } from './agent-account.ts'
+import { forgetTranscripts } from './agent-env.ts'
 import { ApprovalGate } from './approval-gate.ts'
 import { type BackgroundNews, BackgroundWork } from './background-work.ts'
 import { watchInbox } from './inbox.ts'
@@ -434,7 +435,9 @@ class SessionRun {
     const judge: CallJudge = (...call) => this.#gate.judge(...call)
     const redrive = parked && callName(parked)
     const start = { resume, redrive, recover, clientTools: tools }
-    const started = startAgent(agent, session, prepareEnv(session), judge, start)
+    const env = prepareEnv(session)
+    if (!resume) forgetTranscripts(env.CLAUDE_CONFIG_DIR)
+    const started = startAgent(agent, session, env, judge, start)
     this.#startedWith = fixed(session)
     this.#account = keepAccount(sessions, this.#context.logger, started, session, () => this.#limits)
     return started

@@ -64,6 +64,7 @@ export async function sessionToWire(
     vault_ids: [],
     outcome_evaluations: [],
     deployment_id: null,
+    forked_from: session.options.forkedFrom ?? null,
     created_at: iso(session.createdAt),
     updated_at: iso(session.updatedAt),
     archived_at: isoOr(session.archivedAt),

@@ -7,6 +7,9 @@ import type { SnapshotRow } from '../store/branches.ts'
 import type { SessionRow, Store } from '../store/store.ts'
 import type { Git } from './git.ts'
 import { LIMITS, MAX_SNAPSHOT_MS, NoSnapshot, SMALL_LIMITS, type SnapshotLimits } from './limits.ts'
+import { adoptStamps, copyFolder, copyRepository } from './copy.ts'
+import { planRestore, restore, type RestorePlan } from './restore.ts'
+import { scan } from './scan.ts'
 import { takeSnapshot } from './take.ts'
 import { WorkdirLock } from './workdir-lock.ts'
 
@@ -18,6 +21,8 @@ export interface SnapshotOptions {
   clock: Clock
   logger: Logger
   git: Git
+  /** The search path to find other tools on. */
+  searchPath: string | undefined
   /** Where sessions' own folders are. */
   sessionsDir: string
   /** For sessions that do not say. */
@@ -57,13 +62,14 @@ export class Snapshots {
 
   /**
    * Before the agent gets a turn: waits until nobody copies or restores the workdir, and notes how it stands where that
-   * is not what the last snapshot says. Never rejects.
+   * is not what the last snapshot says. Rejects only where a rewind of the files
+   * was begun and cannot be finished: the agent must not see half of it.
    */
   async before(session: SessionRow, turnId: string, resumed: boolean, signal: AbortSignal): Promise<void> {
     this.#open.get(session.id)?.resolve()
     this.#open.set(session.id, Promise.withResolvers())
-    if (resumed) await this.lock.run(session.cwd, async () => undefined)
-    else await this.#quietly(session, () => this.take(session, turnId, 'before', session.lastSeq, signal))
+    await this.lock.run(session.cwd, () => this.finishRestore(session))
+    if (!resumed) await this.#quietly(session, () => this.take(session, turnId, 'before', session.lastSeq, signal))
   }
 
   /** After a turn: what it left. The next one waits for it, its answer does not. Never rejects. */
@@ -96,6 +102,61 @@ export class Snapshots {
       delay(MAX_SETTLE_MS, undefined, { signal: patience.signal }).catch(() => undefined),
     ])
     patience.abort()
+  }
+
+  /** The shadow repository of a session that is made of another one. */
+  async copyRepository(from: string, to: string): Promise<void> {
+    await copyRepository(this.gitDir(from), this.gitDir(to), this.#options.searchPath)
+  }
+
+  /** All of a session's workdir to another's, with what its newest snapshot knows of it. The caller has the lock. */
+  async copyWorkdir(source: SessionRow, to: string, cwd: string): Promise<void> {
+    const { searchPath, store } = this.#options
+    await copyFolder(source.cwd, cwd, searchPath)
+    const newest = await store.branches.newestSnapshot(source.id)
+    const limits = this.limitsOf(source)
+    if (!newest?.commit || !limits) return
+    const quiet = AbortSignal.timeout(MAX_SNAPSHOT_MS)
+    try {
+      const [original, copy] = await Promise.all([scan(source.cwd, limits, quiet), scan(cwd, limits, quiet)])
+      await adoptStamps(this.gitDir(to), newest.commit, original, copy)
+    } catch (error) {
+      // Then the first snapshot reads everything.
+      if (!(error instanceof NoSnapshot)) throw error
+    }
+  }
+
+  /** A workdir as it stands, as a commit of a session that is being made of `source`. */
+  async commitOf(sessionId: string, cwd: string, source: SessionRow): Promise<string | null> {
+    const newest = await this.#options.store.branches.newestSnapshot(source.id)
+    const quiet = AbortSignal.timeout(MAX_SNAPSHOT_MS)
+    const taken = await takeSnapshot(this.git, this.gitDir(sessionId), cwd, newest?.commit ?? null, LIMITS, quiet)
+    return taken.commit
+  }
+
+  planOf(sessionId: string, from: string | null, to: string | null): Promise<RestorePlan> {
+    return planRestore(this.git, this.gitDir(sessionId), from, to)
+  }
+
+  /** Sets a workdir that stands as `from` says back to `to`. The caller has the lock. */
+  async restoreTo(sessionId: string, cwd: string, from: string | null, to: string | null): Promise<RestorePlan> {
+    const plan = await this.planOf(sessionId, from, to)
+    await restore(this.git, this.gitDir(sessionId), cwd, plan)
+    return plan
+  }
+
+  /**
+   * Sets the workdir back where a rewind has decided so and it is not done, or only half. Throws `NoSnapshot` and what
+   * the disk refuses; then it is still to be done. The caller has the lock.
+   */
+  async finishRestore(session: SessionRow): Promise<void> {
+    const { branches } = this.#options.store
+    const [pending] = await branches.pendingRestores(session.id)
+    if (!pending) return
+    const now = await this.take(session, null, 'rewind', session.lastSeq, undefined, true)
+    await this.restoreTo(session.id, session.cwd, now?.commit ?? null, pending.commit)
+    await this.take(session, null, 'rewind', session.lastSeq, undefined, true)
+    await branches.endRestore(session.id)
   }
 
   /**

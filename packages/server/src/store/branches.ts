@@ -1,3 +1,5 @@
+import { copySession } from './copy-session.ts'
+import type { Committed, SessionChange, SessionRow } from './store.ts'
 import type { SqliteAccess } from './sqlite-webhooks.ts'
 
 /** A snapshot of a session's workdir, or why there is none. Erased with the session. */
@@ -18,7 +20,46 @@ export interface SnapshotRow {
   at: number
 }
 
-/** The snapshots of sessions. */
+/** Which part of a session's log a turn takes. Null: it has not come to that. */
+export interface TurnSpan {
+  turnId: string
+  started: number | null
+  ended: number | null
+  /** Its newest event. */
+  last: number
+}
+
+/** What of a session a fork gets, with new names where they must be the only ones. */
+export interface ForkPlan {
+  from: string
+  /** Events up to here, of these turns or of none. */
+  seq: number
+  turnIds: ReadonlyMap<string, string>
+  threadIds: ReadonlyMap<string, string>
+  /** Entries of the transcript before this one; null: all. */
+  cutAt: number | null
+  /** An entry as it stands in the fork. */
+  rewrite(body: string): string
+}
+
+/** What a rewind does to a session, besides its event. */
+export interface RewindChange {
+  eventId: string
+  toSeq: number
+  conversation: boolean
+  /** Entries of the transcript from this one on go. Null: none. */
+  cutAt: number | null
+  /** The snapshot that the workdir is set back to; undefined: it is left alone. */
+  commit: string | null | undefined
+}
+
+/** A workdir that is to be set back, and may be half. */
+export interface PendingRestore {
+  sessionId: string
+  commit: string | null
+}
+
+/** The snapshots and branches of sessions. */
 export interface BranchStore {
   /** Numbers and keeps a snapshot; false when the session is gone. */
   addSnapshot(row: Omit<SnapshotRow, 'n'>): Promise<boolean>
@@ -31,6 +72,23 @@ export interface BranchStore {
   /** The first one, at or after `seq`; the last one, at or before it. Without a problem. */
   snapshotAfter(sessionId: string, seq: number): Promise<SnapshotRow | null>
   snapshotBefore(sessionId: string, seq: number): Promise<SnapshotRow | null>
+
+  /** Every turn's part of the log. Reads an index entry for each event. */
+  turnSpans(sessionId: string): Promise<TurnSpan[]>
+  /** Whether a rewind has taken what stands at `seq` out of the conversation. */
+  isRewound(sessionId: string, seq: number): Promise<boolean>
+  /** The place of the first entry of the transcript that has one of these uuids, before what announces it. */
+  transcriptCut(sessionId: string, uuids: string[]): Promise<number | null>
+  /** Events up to `seq`, and characters of the transcript. */
+  sizeOf(sessionId: string, seq: number): Promise<{ events: number; transcript: number }>
+  /** Makes a session out of another one, in one transaction. `change` follows what is copied. */
+  createFork(row: SessionRow, plan: ForkPlan, change: SessionChange): Promise<Committed>
+
+  /** Another session whose agent works in a folder now. */
+  workingIn(cwd: string, exceptId: string): Promise<string | null>
+  /** Workdirs that are to be set back; of one session, or all. */
+  pendingRestores(sessionId: string | null): Promise<PendingRestore[]>
+  endRestore(sessionId: string): Promise<void>
 }
 
 export const BRANCHES_MIGRATION = `
@@ -48,6 +106,20 @@ export const BRANCHES_MIGRATION = `
     at integer not null,
     primary key (session_id, n)
   ) without rowid;
+`
+
+export const REWINDS_MIGRATION = `
+  create table rewinds (
+    session_id text not null,
+    event_id text not null,
+    seq integer not null,
+    to_seq integer not null,
+    conversation integer not null,
+    pending integer not null,
+    commit_id text,
+    primary key (session_id, seq)
+  ) without rowid;
+  create index rewinds_pending on rewinds (session_id) where pending = 1;
 `
 
 interface SnapshotsTable {
@@ -78,7 +150,25 @@ const snapshotFromRow = (row: SnapshotsTable): SnapshotRow => ({
   at: row.at,
 })
 
-export function sqliteBranches({ statement, write }: SqliteAccess): BranchStore {
+/** What a rewind writes; called inside the transaction of its change, whose first event has this `seq`. */
+export function writeRewind({ statement }: Pick<SqliteAccess, 'statement'>, change: SessionChange, seq: number): void {
+  const { rewind, sessionId } = change
+  if (!rewind) return
+  const { eventId, toSeq, conversation, cutAt, commit } = rewind
+  // Only one restore of a workdir can be going on: what an earlier one had left to do is no more wanted.
+  if (commit !== undefined) statement('update rewinds set pending = 0 where session_id = ?').run(sessionId)
+  statement(
+    `insert into rewinds (session_id, event_id, seq, to_seq, conversation, pending, commit_id)
+     values (?, ?, ?, ?, ?, ?, ?)`,
+  ).run(sessionId, eventId, seq, toSeq, conversation ? 1 : 0, commit === undefined ? 0 : 1, commit ?? null)
+  if (cutAt !== null)
+    statement(`delete from transcript where session_id = ? and subpath = '' and n >= ?`).run(sessionId, cutAt)
+}
+
+export function sqliteBranches(
+  { statement, write }: SqliteAccess,
+  create: (row: SessionRow, change: SessionChange) => Committed,
+): BranchStore {
   const one = (text: string, ...given: unknown[]): SnapshotRow | null => {
     const row = statement(`select * from snapshots where session_id = ? ${text} limit 1`).get(...given)
     return row ? snapshotFromRow(row as SnapshotsTable) : null
@@ -112,5 +202,74 @@ export function sqliteBranches({ statement, write }: SqliteAccess): BranchStore 
     snapshotOf: async (id, turnId, moment) => one('and turn_id = ? and moment = ? order by n desc', id, turnId, moment),
     snapshotAfter: async (id, seq) => one('and problem is null and seq >= ? order by n', id, seq),
     snapshotBefore: async (id, seq) => one('and problem is null and seq <= ? order by n desc', id, seq),
+
+    async turnSpans(id) {
+      const rows = statement(
+        `select turn_id, min(case when type = 'turn.started' then seq end) as started,
+           max(case when type in ('turn.completed', 'turn.failed', 'turn.cancelled') then seq end) as ended, max(seq) as last
+         from events where session_id = ? and turn_id is not null group by turn_id order by min(seq)`,
+      ).all(id) as { turn_id: string; started: number | null; ended: number | null; last: number }[]
+      return rows.map(({ turn_id, ...span }) => ({ turnId: turn_id, ...span }))
+    },
+
+    async isRewound(id, seq) {
+      const found = statement(
+        'select 1 from rewinds where session_id = ? and conversation = 1 and to_seq < ? and seq > ? limit 1',
+      ).get(id, seq, seq)
+      return found !== undefined
+    },
+
+    async transcriptCut(id, uuids) {
+      let first: number | null = null
+      const place = statement(`select n from transcript where session_id = ? and subpath = '' and uuid = ?`)
+      for (const uuid of uuids) {
+        const { n } = (place.get(id, uuid) ?? { n: null }) as { n: number | null }
+        if (n !== null && (first === null || n < first)) first = n
+      }
+      if (first === null) return null
+      // The agent notes an input before it takes it.
+      const body = statement(`select body from transcript where session_id = ? and subpath = '' and n = ?`)
+      for (; first > 1; first--) {
+        const row = body.get(id, first - 1) as { body: string } | undefined
+        if (!row || (JSON.parse(row.body) as { type?: string }).type !== 'queue-operation') break
+      }
+      return first
+    },
+
+    async sizeOf(id, seq) {
+      const { events } = statement('select count(*) as events from events where session_id = ? and seq <= ?').get(
+        id,
+        seq,
+      ) as { events: number }
+      const { size } = statement(
+        'select coalesce(sum(length(body)), 0) as size from transcript where session_id = ?',
+      ).get(id) as { size: number }
+      return { events, transcript: size }
+    },
+
+    createFork: (row, plan, change) =>
+      write(() => {
+        const { lastSeq, messageCount } = copySession(statement, row.id, plan)
+        return create({ ...row, lastSeq, messageCount }, change)
+      }),
+
+    async workingIn(cwd, exceptId) {
+      const row = statement(
+        `select id from sessions where status in ('running', 'rescheduling') and cwd = ? and id <> ? limit 1`,
+      ).get(cwd, exceptId) as { id: string } | undefined
+      return row?.id ?? null
+    },
+
+    async pendingRestores(id) {
+      const rows = statement(
+        'select session_id, commit_id from rewinds where pending = 1 and (? is null or session_id = ?)',
+      ).all(id, id) as { session_id: string; commit_id: string | null }[]
+      return rows.map(({ session_id, commit_id }) => ({ sessionId: session_id, commit: commit_id }))
+    },
+
+    endRestore: (id) =>
+      write(() => {
+        statement('update rewinds set pending = 0 where session_id = ?').run(id)
+      }),
   }
 }

@@ -1,5 +1,5 @@
 import { AGENTS_MIGRATION } from './sqlite-agents.ts'
-import { BRANCHES_MIGRATION } from './branches.ts'
+import { BRANCHES_MIGRATION, REWINDS_MIGRATION } from './branches.ts'
 import { QUEUE_MIGRATION } from './queue-schema.ts'
 
 /**
@@ -317,4 +317,5 @@ export const MIGRATIONS: readonly string[] = [
   alter table outbox add column workspace_id text not null default 'wrkspc_default';
   alter table webhook_endpoints add column workspace_id text not null default 'wrkspc_default';
   `,
+  REWINDS_MIGRATION,
 ]

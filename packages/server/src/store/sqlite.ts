@@ -4,7 +4,7 @@ import { isWebhookType } from '@troupe/protocol/webhook'
 import { chmodSync, closeSync, existsSync, openSync } from 'node:fs'
 import type { Compilable, ExpressionBuilder } from 'kysely'
 import { type ApprovalStore, type ApprovalsTable, approvalFromRow } from './approvals.ts'
-import { type BranchStore, sqliteBranches } from './branches.ts'
+import { type BranchStore, sqliteBranches, writeRewind } from './branches.ts'
 import { GroupCommit } from './group-commit.ts'
 import { type LedgerEntry, readTurnLedger, type UsageFilter, type UsageGroup, writeLedger } from './ledger.ts'
 import { MIGRATIONS } from './migrations.ts'
@@ -58,6 +58,7 @@ const TABLES_OF_A_SESSION = [
   'approvals',
   'grants',
   'snapshots',
+  'rewinds',
 ] as const
 
 /** Characters of event bodies in one page of a tail, about: what a reader that stalls keeps in memory. */
@@ -132,19 +133,21 @@ export class SqliteStore implements Store {
     }
     this.webhooks = sqliteWebhooks(access)
     this.agents = sqliteAgents(access)
-    this.branches = sqliteBranches(access)
+    this.branches = sqliteBranches(access, (row, change) => this.#create(row, change))
   }
 
   createSession(row: SessionRow, change: SessionChange): Promise<Committed> {
-    return this.#writer.write(() => {
-      try {
-        this.#run(sql.insertInto('sessions').values(sessionToRow(row)))
-      } catch (error) {
-        if (isUnique(error)) throw new ExternalIdTaken(row.externalId ?? row.id)
-        throw error
-      }
-      return this.#apply(change)
-    })
+    return this.#writer.write(() => this.#create(row, change))
+  }
+
+  #create(row: SessionRow, change: SessionChange): Committed {
+    try {
+      this.#run(sql.insertInto('sessions').values(sessionToRow(row)))
+    } catch (error) {
+      if (isUnique(error)) throw new ExternalIdTaken(row.externalId ?? row.id)
+      throw error
+    }
+    return this.#apply(change)
   }
 
   commit(change: SessionChange): Promise<Committed> {
@@ -179,6 +182,7 @@ export class SqliteStore implements Store {
     for (const query of threadWrites(change)) this.#run(query)
     const events = this.#insertEvents(change, numbers.firstSeq)
     this.#insertMessages(change, numbers.firstMessage)
+    writeRewind({ statement: (text) => this.#statement(text) }, change, numbers.firstSeq)
     if (change.ledger) writeLedger((text) => this.#statement(text), change.ledger)
     if (change.effect) this.#noteEffect(change.effect)
     return { events }
@@ -514,10 +518,13 @@ export class SqliteStore implements Store {
     sessionId: string,
     subpath: string,
     entries: { uuid: string | null; body: string }[],
+    generation: number | null = null,
   ): Promise<void> {
     return this.#writer.write(() => {
-      // A transcript mirrored after its session was erased must not come back to life.
-      if (!this.#statement('select 1 from sessions where id = ?').get(sessionId)) return
+      // A transcript mirrored after its session was erased, or set back, must not come back to life.
+      const rewinds = `coalesce(json_extract(options, '$.rewinds'), 0)`
+      const current = `select 1 from sessions where id = ? and (? is null or ${rewinds} = ?)`
+      if (!this.#statement(current).get(sessionId, generation, generation)) return
       const next = this.#statement(
         'select coalesce(max(n), 0) + 1 as n from transcript where session_id = ? and subpath = ?',
       ).get(sessionId, subpath) as { n: number }

@@ -3,7 +3,7 @@ import type { SessionError } from '@troupe/protocol/event'
 import type { SessionStatus, StopReason } from '@troupe/protocol/session'
 import type { AgentStore } from './agents.ts'
 import type { ApprovalPatch, ApprovalRow, ApprovalStore, GrantRow } from './approvals.ts'
-import type { BranchStore } from './branches.ts'
+import type { BranchStore, RewindChange } from './branches.ts'
 import type { WebhookStore } from './webhooks.ts'
 import type { PromptCache, TurnStatus } from '@troupe/protocol/turn'
 import type { LedgerEntry, UsageFilter, UsageGroup, UsageSums } from './ledger.ts'
@@ -83,6 +83,10 @@ export interface SessionOptions {
   rules?: PermissionRule[]
   /** Whether the workdir is kept turn by turn; absent: as the server is set. */
   snapshots?: 'auto' | 'on' | 'off'
+  /** How often its conversation was set back. */
+  rewinds?: number
+  /** Where it comes from. */
+  forkedFrom?: { session_id: string; event_id: string | null }
 }
 
 /** How long calls may wait for their answer. */
@@ -267,6 +271,8 @@ export interface SessionChange {
   approvals?: { id: string; patch: ApprovalPatch }[]
   grants?: GrantRow[]
   messages?: { turnId: string | null; body: string }[]
+  /** Sets the session back; the first event of the change tells of it. */
+  rewind?: RewindChange
   /** Entries of the accounts, as they now stand. */
   ledger?: LedgerEntry[]
   /** The idempotency key under which the change is made, and what it did: committed together. */
@@ -507,7 +513,16 @@ export interface Store {
   /** Sums of the ledger by group. Takes time for each entry in the range, and lets others work in between. */
   sumUsage(filter: UsageFilter, groups: readonly UsageGroup[]): AsyncGenerator<UsageSums[], void, void>
 
-  appendTranscript(sessionId: string, subpath: string, entries: { uuid: string | null; body: string }[]): Promise<void>
+  /**
+   * Appends entries, each uuid once. With a `generation` that is not the session's number of rewinds any more nothing is
+   * written: who was started before the conversation was set back has no part in it.
+   */
+  appendTranscript(
+    sessionId: string,
+    subpath: string,
+    entries: { uuid: string | null; body: string }[],
+    generation?: number | null,
+  ): Promise<void>
   loadTranscript(sessionId: string, subpath: string): Promise<string[]>
   /** Whether there is a transcript to resume from. */
   hasTranscript(sessionId: string): Promise<boolean>
