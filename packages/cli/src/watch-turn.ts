@@ -5,7 +5,7 @@ import { EXIT, type ExitCode, Failure } from './exit.ts'
 import { alreadyEnded, exitCodeOfTurn, followTurn, type TurnEnd } from './follow-turn.ts'
 import type { InterruptKey } from './interrupt.ts'
 import { printJson } from './json.ts'
-import type { Screen } from './screen.ts'
+import { Screen } from './screen.ts'
 import { turnLine } from './turn-line.ts'
 import { TurnPrinter } from './turn-printer.ts'
 
@@ -26,7 +26,9 @@ export async function watchTurn(
   watched: Watched,
 ): Promise<ExitCode> {
   const { session, json } = watched
-  const printer = new TurnPrinter(screen, { cwd: session.cwd })
+  // Where the answer is a value, the words on the way to it are about the work.
+  const valued = session.output_schema !== null
+  const printer = new TurnPrinter(valued ? new Screen(process.stderr) : screen, { cwd: session.cwd })
   const { dim, yellow } = screen.paint
   let end: TurnEnd
   try {
@@ -63,6 +65,10 @@ export async function watchTurn(
   if (end.status === 'waiting') screen.note(`  ${yellow('?')} A tool call waits for an approval.`)
   const turn = printer.view.turns.at(-1)
   const demo = session.model_source === 'demo' ? ['demo model'] : []
+  if (valued && end.status === 'completed')
+    process.stdout.write(
+      `${JSON.stringify((await client.sessions.retrieve(session.id)).result?.structured, null, 2)}\n`,
+    )
   if (turn) screen.note(turnLine(turn, screen.paint, [...demo, session.id]))
   return exitCodeOfTurn(end, key.pressed)
 }

@@ -1,5 +1,8 @@
 import { createClient } from '@troupe/client/client'
 import type { Session } from '@troupe/protocol/session'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { jsonLines, runCli, startCli } from './support/cli.ts'
 import { realServer, script } from './support/server.ts'
@@ -82,6 +85,23 @@ test('the options of a new session arrive, and wrong ones are refused before any
   const wrong = [['--metadata', 'x'], ['--max-turns', '0'], ['--permission-mode', 'yolo'], ['--session', 'x', '--cwd', '.'], ['--cwd', '/nowhere/at/all']] // prettier-ignore
   for (const { code } of await Promise.all(wrong.map((args) => runCli(['run', 'x', ...args], options()))))
     expect(code).toBe(2)
+})
+
+test('SO7 with a schema the value that fits it goes to stdout, and everything else to stderr', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'troupe-schema-'))
+  const file = join(folder, 'schema.json')
+  writeFileSync(file, JSON.stringify({ type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] }))
+  const steps = [{ say: 'On my way.', tools: [{ name: 'StructuredOutput', input: { n: 42 } }] }]
+  const { code, stdout, stderr } = await runCli(['run', '--schema', file, script(...steps)], options())
+  expect([code, JSON.parse(stdout)]).toEqual([0, { n: 42 }])
+  expect(stderr).toContain('On my way.')
+  const failed = await runCli(['run', '--schema', file, script({ say: 'No.' })], options())
+  expect([failed.code, failed.stdout]).toEqual([1, ''])
+  expect(failed.stderr).toContain('structured_output_failed')
+  writeFileSync(file, '[]')
+  for (const wrong of [file, join(folder, 'none.json')])
+    expect((await runCli(['run', '--schema', wrong, 'x'], options())).code).toBe(2)
+  rmSync(folder, { recursive: true })
 })
 
 test('a session is gone on with, and only the new turn is shown', async () => {

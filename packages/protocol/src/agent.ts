@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { McpServer } from './mcp.ts'
+import { OutputSchema } from './output-schema.ts'
 import { Policy } from './tool-policy.ts'
 
 export const PermissionMode = z.enum(['default', 'acceptEdits', 'plan', 'bypassPermissions', 'dontAsk'])
@@ -96,6 +97,7 @@ export const AgentFields = z.object({
   skills: z.array(z.unknown()).max(64).nullish(),
   subagents: z.array(z.unknown()).max(20).nullish(),
   multiagent: z.unknown().optional(),
+  output_schema: OutputSchema.nullish(),
 })
 export type AgentFields = z.infer<typeof AgentFields>
 
@@ -157,6 +159,7 @@ export const SessionAgent = z
     allowed_tools: z.array(z.string()),
     disallowed_tools: z.array(z.string()),
     permission_rules: PermissionRules.optional(),
+    output_schema: OutputSchema.optional(),
   })
   .meta({ id: 'SessionAgent' })
 export type SessionAgent = z.infer<typeof SessionAgent>

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { OutputSchema } from './output-schema.ts'
 
 /** The five words of the origin API. */
 export const OriginStatus = z.enum(['pending', 'running', 'completed', 'error', 'cancelled'])
@@ -17,6 +18,7 @@ export const ExecuteRequest = z
     max_turns: z.number().int().min(1).max(100).nullish(),
     env: z.record(z.string(), z.string()).nullish(),
     resume_session_id: z.string().nullish(),
+    output_schema: OutputSchema.nullish(),
   })
   .meta({ id: 'ExecuteRequest' })
 
@@ -33,6 +35,7 @@ export const OriginResult = z.looseObject({
   total_cost_usd: z.number().nullable(),
   usage: z.unknown(),
   result: z.string().nullable(),
+  structured_output: z.unknown().optional().describe('Only in sessions with an `output_schema`'),
 })
 
 export const StatusResponse = z

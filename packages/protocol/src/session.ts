@@ -3,6 +3,7 @@ import { AgentParam, EnvVars, PermissionRules, SessionAgent } from './agent.ts'
 import { SnapshotMode } from './branch.ts'
 import { ApprovalPolicy, RequiredAction } from './approval.ts'
 import { Budget, BudgetParam } from './budget.ts'
+import { OutputSchema } from './output-schema.ts'
 import { SessionError, UserMessage } from './event.ts'
 import { Metadata } from './metadata.ts'
 import { Usage } from './turn.ts'
@@ -68,7 +69,7 @@ export const CreateSession = z.object({
   resources: z.array(z.unknown()).optional(),
   vault_ids: z.array(z.unknown()).optional(),
   budget: BudgetParam.nullish().describe('What all turns together may cost at list price'),
-  output_schema: z.unknown().optional(),
+  output_schema: OutputSchema.nullish(),
   approvals: ApprovalPolicy.nullish().describe('How long calls may wait for an answer, and what then'),
   permission_rules: PermissionRules.optional().describe("Added to the agent's"),
   recovery: Recovery.optional(),
@@ -92,6 +93,7 @@ export const UpdateSession = z.object({
   concurrency_key: ConcurrencyKey.nullish().describe('Only while it is idle or waits for a slot; null: none'),
   budget: BudgetParam.nullish().describe('Absent: keep; null: no budget. Raised, a session that had stopped goes on'),
   limits: Limits.optional().describe('Absent fields stay, null clears; what it changes counts from the next turn on'),
+  output_schema: OutputSchema.nullish().describe('Only while it is idle. Absent: keep; null: none'),
   agent: z.unknown().optional(),
   vault_ids: z.unknown().optional(),
 })
@@ -135,6 +137,7 @@ export const Session = z
     usage: Usage,
     stats: z.object({ active_seconds: z.number(), duration_seconds: z.number() }),
     budget: Budget.nullable(),
+    output_schema: OutputSchema.nullable(),
     limits: z.object({
       max_turns: z.number().int().nullable(),
       turn_timeout_seconds: z.number().int().nullable(),

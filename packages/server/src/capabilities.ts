@@ -20,7 +20,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'budgets', status: 'yes' },
   { id: 'usage_reports', status: 'yes' },
   { id: 'warm_sessions', status: 'not yet' },
-  { id: 'structured_output', status: 'not yet' },
+  { id: 'structured_output', status: 'yes' },
   { id: 'fork_rewind', status: 'not yet' },
   { id: 'saved_agents', status: 'yes' },
   { id: 'environments', status: 'not yet' },

@@ -103,6 +103,7 @@ describe('creating', () => {
       permission_rules: [],
       priority: 0,
       concurrency_key: null,
+      output_schema: null,
       limits: { max_turns: null, turn_timeout_seconds: null, max_queue_seconds: null },
       created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
       updated_at: session.created_at,
@@ -457,7 +458,6 @@ describe('what comes later', () => {
   test.each<[string, object]>([
     ['resources', { resources: [{ type: 'file', file_id: 'file_1' }] }],
     ['vault_ids', { vault_ids: ['vlt_1'] }],
-    ['output_schema', { output_schema: { type: 'object' } }],
     ['retention', { retention: { ttl_seconds: 1 } }],
     ['agent.skills', { agent: { type: 'inline', skills: [{}] } }],
     ['agent.subagents', { agent: { type: 'inline', subagents: [{}] } }],

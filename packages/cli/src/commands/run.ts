@@ -1,6 +1,7 @@
 import type { NewSession } from '@troupe/client/requests'
 import type { PermissionMode } from '@troupe/protocol/agent'
 import { type ArgsDef, defineCommand } from 'citty'
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { clientOf } from '../connect.ts'
 import { UsageError } from '../exit.ts'
@@ -30,6 +31,7 @@ const sessionArgs = {
   },
   'max-turns': { type: 'string', valueHint: 'n', description: 'Model requests at most' },
   'allowed-tools': { type: 'string', valueHint: 'names', description: 'Run without asking: Write,Bash(npm test:*)' },
+  schema: { type: 'string', valueHint: 'file', description: 'JSON schema that the result must fit' },
   title: { type: 'string', valueHint: 'text', description: 'Shown in lists' },
   metadata: { type: 'string', valueHint: 'key=value', description: 'Kept with the session; may be repeated' },
 } satisfies ArgsDef
@@ -87,9 +89,22 @@ function newSession(values: Map<string, string[]>): NewSession {
     ...(Object.keys(agent).length > 0 && { agent: { type: 'inline' as const, ...agent } }),
     ...(cwd !== undefined && { cwd: resolve(cwd) }),
     ...(maxTurns !== undefined && { limits: { max_turns: wholeNumber('--max-turns', maxTurns, 1, 1000) } }),
+    ...(last('schema') !== undefined && { output_schema: readSchema(last('schema')!) }),
     ...(last('title') !== undefined && { title: last('title') }),
     ...(metadata && { metadata: Object.fromEntries(metadata.map(pairOf)) }),
   }
+}
+
+/** The schema in a file. Throws `UsageError` where there is none. */
+function readSchema(file: string): Record<string, unknown> {
+  try {
+    const schema: unknown = JSON.parse(readFileSync(file, 'utf8'))
+    if (typeof schema === 'object' && schema !== null && !Array.isArray(schema))
+      return schema as Record<string, unknown>
+  } catch (error) {
+    throw new UsageError(`--schema ${file}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  throw new UsageError(`--schema ${file}: a JSON schema is an object.`)
 }
 
 /** At commas, but not those inside of a specifier: `Read,Bash(echo a,b)` are two. */

@@ -4,6 +4,7 @@ import { newId } from '@troupe/protocol/ids'
 import type { AgentDefinition } from '@troupe/protocol/saved-agent'
 import { toolRules } from './agent-tools.ts'
 import { mcpServers } from './mcp-servers.ts'
+import { checkOutputSchema } from './output-schema.ts'
 import { parseRule } from './permission-rules.ts'
 
 /** The built-in agent: Claude Code's own system prompt and tools, the server's default model. */
@@ -49,6 +50,7 @@ export function defineAgent(fields: AgentFields, name: string, limits: AgentLimi
     allowed_tools: [...new Set(fields.allowed_tools ?? [])],
     disallowed_tools: [...new Set(fields.disallowed_tools ?? [])],
     permission_rules: fields.permission_rules ?? [],
+    ...(fields.output_schema && { output_schema: checkOutputSchema(fields.output_schema, '/agent/output_schema') }),
     metadata: {},
   }
 }

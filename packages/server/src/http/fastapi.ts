@@ -64,6 +64,11 @@ export const strings: Check<string[]> = (value, loc) => {
   return all(value.map((entry, index) => string(entry, [...loc, index])))
 }
 
+export const object: Check<Record<string, unknown>> = (value, loc) =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? { value: value as Record<string, unknown> }
+    : issue('dict_type', loc, 'Input should be a valid dictionary', value)
+
 export const stringMap: Check<Record<string, string>> = (value, loc) => {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return issue('dict_type', loc, 'Input should be a valid dictionary', value)

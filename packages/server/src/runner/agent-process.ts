@@ -111,6 +111,7 @@ export function startAgent(
       // and only what a rule says must be asked is asked for certain: in every permission mode, after hooks too.
       ...(start.redrive !== null && { permissions: { ask: [start.redrive] } }),
     },
+    ...(agent.output_schema && { outputFormat: { type: 'json_schema' as const, schema: agent.output_schema } }),
     ...agentOptions(agent, start.clientTools, settings.allowStdioMcp),
     includePartialMessages: true,
     // Without it a subagent's tool calls are told, and its words are not.

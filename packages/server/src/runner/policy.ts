@@ -48,12 +48,13 @@ const HARMLESS = new Set([
   'ToolSearch',
   'Skill',
   'EnterPlanMode',
-  'StructuredOutput',
 ])
+/** The tool through which an agent with an output schema answers. */
+const ANSWER = 'StructuredOutput'
 const EDITING = new Set(['Edit', 'MultiEdit', 'Write', 'NotebookEdit'])
 
 /** Whether a call that was cut off can be made again without harm. */
-export const onlyReads = (name: string): boolean => READING.has(name)
+export const onlyReads = (name: string): boolean => READING.has(name) || name === ANSWER
 
 /**
  * The policy table of one session: what its agent, the session and people's answers say about a call. `deny` always
@@ -97,6 +98,8 @@ export class PermissionTable {
   #judge(name: string, input: unknown): Evaluation {
     if (isMcpToolOff(this.#tools, name))
       return { permission: 'deny', kind: 'tool_confirmation', reason: `${name} is off in the agent's toolset.` }
+    // It is offered only where a schema was asked for, and is the answer itself.
+    if (name === ANSWER) return { permission: 'allow', kind: 'tool_confirmation', reason: 'It is the answer.' }
     const kind: ApprovalKind =
       name === 'AskUserQuestion' ? 'question' : isClientTool(name) ? 'custom_tool_result' : 'tool_confirmation'
     const call = { name, input, cwd: this.#cwd }

@@ -321,8 +321,10 @@ class SessionRun {
     let ended: Ended | null = null
     let over = false
     /** The newest result, whose account is closed when the turn is really over. */
-    let answer: { message: SDKResultMessage; how: { interrupted: boolean; modelError: SessionError | null } } | null =
-      null
+    let answer: {
+      message: SDKResultMessage
+      how: { interrupted: boolean; modelError: SessionError | null; structured: boolean }
+    } | null = null
     try {
       this.#background.beginTurn(agent)
       alive()
@@ -341,7 +343,7 @@ class SessionRun {
             over = true
             break
           }
-          const how = { interrupted, modelError: modelFailure }
+          const how = { interrupted, modelError: modelFailure, structured: session.agent.output_schema !== undefined }
           const outcome = outcomeOfResult(message, { account: NOTHING_USED, ...how })
           // Input that came too late for this turn is with the agent, and what it does next belongs to the next turn.
           const late = this.#sent.size > 0 || limits.reached

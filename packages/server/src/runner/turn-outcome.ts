@@ -7,7 +7,7 @@ import type { AccountOfTurn } from './turn-account.ts'
 /** How a turn ended by the SDK's word. `terminal_reason` is read before `subtype`, which calls an aborted turn a success. */
 export function outcomeOfResult(
   result: SDKResultMessage,
-  context: { account: AccountOfTurn; interrupted: boolean; modelError: SessionError | null },
+  context: { account: AccountOfTurn; interrupted: boolean; modelError: SessionError | null; structured: boolean },
 ): TurnOutcome {
   const text = result.subtype === 'success' && !result.is_error && !context.modelError ? result.result : null
   const base = {
@@ -32,13 +32,26 @@ export function outcomeOfResult(
     case 'budget_exhausted':
       return end('completed', 'budget_reached')
     case 'structured_output_retry_exhausted':
-      return end('failed', 'structured_output_failed', failure(result, context.modelError))
+      return unfit(result.subtype === 'success' ? '' : result.errors.join('\n'))
     default:
       break
   }
   if (context.modelError || result.is_error) return errorEnd()
   if (result.stop_reason === 'refusal') return end('completed', 'refusal')
+  // An agent that was told twice to answer by its tool and did not is let go as a success (measured, 2.1.330).
+  if (context.structured && result.subtype === 'success' && result.structured_output === undefined)
+    return unfit(`The agent ended its turn without a structured answer; it said: ${result.result}`)
   return end('completed', 'end_turn')
+
+  function unfit(message: string): TurnOutcome {
+    const error: SessionError = {
+      type: 'unknown_error',
+      code: 'structured_output_failed',
+      message: message || 'The agent gave no answer that fits the output_schema.',
+      retry_status: { type: 'exhausted' },
+    }
+    return { ...end('failed', 'structured_output_failed', error), text: null, structured: null }
+  }
 
   function errorEnd(): TurnOutcome {
     if (result.subtype === 'error_max_turns') return end('completed', 'max_turns')
@@ -93,5 +106,7 @@ function originResult(result: SDKResultMessage): Record<string, unknown> {
     total_cost_usd: result.total_cost_usd,
     usage: result.usage,
     result: result.subtype === 'success' ? result.result : null,
+    ...(result.subtype === 'success' &&
+      result.structured_output !== undefined && { structured_output: result.structured_output }),
   }
 }

@@ -20,6 +20,7 @@ import { requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import { newEvent } from './end-turn.ts'
 import { type Input, queueTurn } from './queue-turn.ts'
+import { withOutputSchema } from './session-schema.ts'
 import { idOfClient } from './send-events.ts'
 
 /** Which idempotency key a write is made under; committed with it. */
@@ -70,7 +71,8 @@ export async function createFromRequest(
     return event as Extract<typeof event, { content: unknown }>
   })
   const { store, settings } = context
-  const agent = await agentOfSession(store.agents, caller.workspaceId, body.agent, settings)
+  const named = await agentOfSession(store.agents, caller.workspaceId, body.agent, settings)
+  const agent = withOutputSchema(named, body.output_schema)
   try {
     const session = await createSession(
       context,
@@ -230,8 +232,7 @@ const unsupported = (what: string) =>
 function refuseLater(body: CreateSession): void {
   if (body.resources?.length) throw unsupported('resources')
   if (body.vault_ids?.length) throw unsupported('vault_ids')
-  for (const field of ['output_schema', 'retention'] as const)
-    if (body[field] !== undefined && body[field] !== null) throw unsupported(field)
+  if (body.retention !== undefined && body.retention !== null) throw unsupported('retention')
   if (body.environment_id !== undefined && body.environment_id !== 'env_default')
     throw new ApiError(
       'environment_not_found',

@@ -7,6 +7,7 @@ import { NoSuchSession, VersionConflict } from '../store/store.ts'
 import { sessionPaths } from './admission.ts'
 import { changeSession, type Decision, requireSession } from './change-session.ts'
 import { changedPlace } from './queue-place.ts'
+import { changedSchema } from './session-schema.ts'
 import type { SessionContext } from './context.ts'
 import type { Idempotency } from './create-session.ts'
 import { endTurn, NEVER_STARTED, newEvent } from './end-turn.ts'
@@ -31,7 +32,7 @@ export async function updateSession(
     if (body[field] !== undefined)
       throw new ApiError(
         'unsupported_feature',
-        `Updating ${field} is not supported yet; title, metadata, budget, limits, priority and concurrency_key are.`,
+        `Updating ${field} is not supported yet; title, metadata, budget, limits, priority, concurrency_key and output_schema are.`,
       )
   await changeSession(context, sessionId, (state, at) => {
     const { session } = state
@@ -39,17 +40,25 @@ export async function updateSession(
     if (body.title !== undefined && body.title !== session.title) patch.title = body.title
     const metadata = mergeMetadata(session.metadata, body.metadata)
     if (JSON.stringify(metadata) !== JSON.stringify(session.metadata)) patch.metadata = metadata
+    const agent = changedSchema(state, body.output_schema)
     const place = changedPlace(session, body)
     const options = changedLimits(session, body)
     const seconds = body.limits?.max_queue_seconds
     const maxQueueMs = seconds == null ? null : seconds * 1000
     const patience = seconds === undefined || maxQueueMs === session.maxQueueMs ? null : { maxQueueMs }
-    if (Object.keys(patch).length === 0 && !place && !options && !patience) return null
-    const changed = { ...patch, ...place?.session, ...patience, ...(options && { options }) }
+    if (Object.keys(patch).length === 0 && !place && !options && !patience && !agent) return null
+    const changed = {
+      ...patch,
+      ...place?.session,
+      ...patience,
+      ...(options && { options }),
+      ...(agent && { agent }),
+    }
     const updated = { ...session, ...changed }
     const told = {
       ...patch,
       ...place?.shown,
+      ...(agent && { output_schema: agent.output_schema ?? null }),
       ...((options || patience) && { budget: budgetToWire(updated), limits: limitsToWire(updated) }),
     }
     const change: Decision = { session: changed, events: [newEvent('session.updated', null, at, told)] }

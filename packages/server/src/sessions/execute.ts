@@ -5,8 +5,10 @@ import { resolveAgent } from '../agents/resolve-agent.ts'
 import type { SessionRow } from '../store/store.ts'
 import { assertCanRun, assertEnv, assertWorkdir } from './admission.ts'
 import { changeSession, requireSession } from './change-session.ts'
+import type { OutputSchema } from '@troupe/protocol/output-schema'
 import type { Caller } from './caller.ts'
 import type { SessionContext } from './context.ts'
+import { withOutputSchema } from './session-schema.ts'
 import { createSession, type Idempotency, newInput } from './create-session.ts'
 import { originStatus } from './origin-view.ts'
 import { queueTurn } from './queue-turn.ts'
@@ -21,6 +23,7 @@ export interface Execute {
   model?: string
   cwd?: string
   maxTurns?: number
+  outputSchema?: OutputSchema
   env?: Record<string, string>
   resumeSessionId?: string
 }
@@ -109,7 +112,7 @@ async function resume(
 
 function applyTo(agent: SessionAgent, request: Execute): SessionAgent {
   return {
-    ...agent,
+    ...withOutputSchema(agent, request.outputSchema),
     ...(request.model !== undefined && { model: { ...agent.model, id: request.model } }),
     ...(request.systemPrompt !== undefined && { system: request.systemPrompt }),
     ...(request.permissionMode !== undefined && { permission_mode: request.permissionMode }),

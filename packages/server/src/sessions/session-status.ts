@@ -59,6 +59,7 @@ export async function sessionToWire(
       duration_seconds: ((session.archivedAt ?? now) - session.createdAt) / 1000,
     },
     budget: budgetToWire({ ...session, usage }),
+    output_schema: session.agent.output_schema ?? null,
     limits: limitsToWire(session),
     resources: [],
     vault_ids: [],

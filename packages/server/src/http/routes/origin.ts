@@ -361,6 +361,7 @@ function parseExecute(body: unknown): Execute {
     env: field('env', check.stringMap),
     disallowedTools: field('disallowed_tools', check.strings),
     resumeSessionId: blankToUndefined(field('resume_session_id', check.string)),
+    outputSchema: field('output_schema', check.object),
   }
   if (issues.length > 0) throw new check.Unprocessable(issues)
   return Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined)) as unknown as Execute
