@@ -133,9 +133,20 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
   answered.add('DELETE /v1/grants/{grant_id}')
   // Whether a delivery is there when it is asked for is chance; its own tests ask.
   answered.add('GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries/{delivery_id}')
-  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
-  )
-  expect(operations.filter((operation) => !answered.has(operation))).toEqual([])
+  const unanswered = () =>
+    Object.fromEntries(
+      Object.entries(document.paths).flatMap(([path, methods]) => {
+        const left = Object.entries(methods).filter(([method]) => !answered.has(`${method.toUpperCase()} ${path}`))
+        return left.length > 0 ? [[path, Object.fromEntries(left)]] : []
+      }),
+    )
+  // The more operations there are, the more calls it takes until each has had a good one: those left get some more.
+  for (let more = 0; more < 3 && Object.keys(unanswered()).length > 0; more++)
+    await fc.assert(fc.asyncProperty(calls({ ...document, paths: unanswered() }, hints), check), {
+      seed: SEED + more + 1,
+      numRuns: 150,
+      endOnFailure: true,
+    })
+  expect(Object.keys(unanswered())).toEqual([])
   await server.stop()
 }, 120_000)
