@@ -131,6 +131,8 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
   for (const method of ['GET', 'POST']) answered.add(`${method} /v1/approvals/{approval_id}`)
   for (const method of ['POST', 'DELETE']) answered.add(`${method} /v1/sessions/{session_id}/inputs/{event_id}`)
   answered.add('DELETE /v1/grants/{grant_id}')
+  // Back to an event of that very session, while nothing runs.
+  answered.add('POST /v1/sessions/{session_id}/rewind')
   // Whether a delivery is there when it is asked for is chance; its own tests ask.
   answered.add('GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries/{delivery_id}')
   const unanswered = () =>
