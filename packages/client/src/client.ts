@@ -5,6 +5,7 @@ import type { Session } from '@troupe/protocol/session'
 import type { CancelTurn, Turn } from '@troupe/protocol/turn'
 import type { UsageReport } from '@troupe/protocol/usage-report'
 import { backoff, pause } from './backoff.ts'
+import { branchMethods } from './branches.ts'
 import type {
   ChangeSession,
   EventFilter,
@@ -32,7 +33,8 @@ export type Client = ReturnType<typeof createClient>
 
 /** Makes a client. It holds no connection and needs no closing. */
 export function createClient(options: ClientOptions) {
-  const { json, open } = createTransport(options)
+  const transport = createTransport(options)
+  const { json, open } = transport
   const tooEarly = options.retryDelay ?? backoff(1_000, 1_000)
   const at = (...parts: string[]) => `/v1/${parts.map(encodeURIComponent).join('/')}`
 
@@ -83,6 +85,7 @@ export function createClient(options: ClientOptions) {
         json<Session>('POST', at('sessions', id, 'archive'), { ...request }),
       delete: (id: string, request: WriteOptions = {}) =>
         json<{ type: 'session_deleted'; id: string }>('DELETE', at('sessions', id), { ...request }),
+      ...branchMethods(transport, at),
       /** Deletes old sessions, at most 10,000 a call. */
       prune: (body: PruneRequest, request: WriteOptions = {}) =>
         json<{ matched: number; deleted: number }>('POST', at('sessions', 'prune'), { ...request, body }),

@@ -29,7 +29,7 @@ export type QueryValue = string | number | boolean | null | undefined
 /** Lists become `name[]=a&name[]=b`, objects `name[key]=value`; null and undefined are left out. */
 export type Query = Record<string, QueryValue | readonly QueryValue[] | Readonly<Record<string, QueryValue>>>
 
-interface Request extends WriteOptions {
+export interface Request extends WriteOptions {
   query?: Query
   body?: unknown
   headers?: Record<string, string>

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { AgentParam, EnvVars } from './agent.ts'
 import { Metadata } from './metadata.ts'
 
 /** Whether a workdir is kept turn by turn. */
@@ -101,3 +102,29 @@ export const Rewind = z
   })
   .meta({ id: 'Rewind' })
 export type Rewind = z.infer<typeof Rewind>
+
+export const ExportQuery = z.object({
+  format: z
+    .enum(['jsonl', 'markdown', 'html', 'claude'])
+    .optional()
+    .describe('`jsonl` (default): every event; `markdown`, `html`: to read; `claude`: the native transcript'),
+})
+
+export const ArchiveQuery = z.object({ format: z.enum(['tar.gz', 'tar']).optional().describe('Default `tar.gz`') })
+
+export const ImportSession = z.object({
+  transcript: z.string().min(1).describe('A transcript of Claude Code, a line of JSON for each entry; 50,000 at most'),
+  agent: AgentParam.optional().describe('Who goes on with it; default: the built-in `agent_default`'),
+  cwd: z
+    .string()
+    .min(1)
+    .max(4096)
+    .nullish()
+    .describe(
+      "The workdir, an absolute path; absent: a fresh one of the session's own. What the transcript names is not used",
+    ),
+  env: EnvVars.optional(),
+  title: z.string().max(512).nullish(),
+  metadata: Metadata.optional(),
+})
+export type ImportSession = z.infer<typeof ImportSession>

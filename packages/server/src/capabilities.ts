@@ -21,7 +21,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'usage_reports', status: 'yes' },
   { id: 'warm_sessions', status: 'not yet' },
   { id: 'structured_output', status: 'yes' },
-  { id: 'fork_rewind', status: 'not yet' },
+  { id: 'fork_rewind', status: 'yes' },
   { id: 'saved_agents', status: 'yes' },
   { id: 'environments', status: 'not yet' },
   { id: 'files', status: 'not yet' },

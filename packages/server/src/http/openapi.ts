@@ -66,6 +66,12 @@ const LAST_EVENT_ID = header(
   'Like `after`, and before it: what `EventSource` sends when it reconnects',
 )
 
+/** What comes as a file, by the types that it may have. */
+const DOWNLOADS: Record<string, string[]> = {
+  '/v1/sessions/{session_id}/export': ['application/x-ndjson', 'text/markdown', 'text/html'],
+  '/v1/sessions/{session_id}/workdir': ['application/gzip', 'application/x-tar'],
+}
+
 /** Tells what the provider cannot know: media types other than JSON, headers, and bodies that may be left out. */
 function asAnswered<T extends object>(document: T): T {
   const { paths = {} } = document as { paths?: Record<string, Record<string, Operation>> }
@@ -79,7 +85,9 @@ function asAnswered<T extends object>(document: T): T {
         const problem = json.schema.$ref?.endsWith('/Error') && path.startsWith('/v1/')
         if (problem) content['application/problem+json'] = json
         else if (status === '200' && (creates || streams)) content['text/event-stream'] = { schema: {} }
-        if (problem || (status === '200' && streams)) delete content['application/json']
+        const files = status === '200' ? DOWNLOADS[path] : undefined
+        for (const type of files ?? []) content[type] = { schema: {} }
+        if (problem || files || (status === '200' && streams)) delete content['application/json']
       }
       const { requestBody } = operation
       if (requestBody?.content['application/json']?.schema.anyOf?.some(({ type }) => type === 'null'))

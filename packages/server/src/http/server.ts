@@ -19,6 +19,7 @@ import { idempotency } from './idempotency.ts'
 import { openApi } from './openapi.ts'
 import type { ClientToolTokens } from '../sessions/client-tools.ts'
 import { agentRoutes } from './routes/agents.ts'
+import { exportRoutes } from './routes/exports.ts'
 import { branchRoutes } from './routes/branches.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { clientToolRoutes } from './routes/client-tools.ts'
@@ -145,6 +146,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     eventRoutes(server, routes)
     turnRoutes(server, routes)
     branchRoutes(server, routes)
+    exportRoutes(server, routes)
     approvalRoutes(server, routes)
     clientToolRoutes(server, routes)
     webhookRoutes(server, routes)

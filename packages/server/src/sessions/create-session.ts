@@ -176,7 +176,7 @@ export async function createSession(
   return requireSession(context, id)
 }
 
-function emptySession(
+export function emptySession(
   id: string,
   caller: Caller,
   request: NewSession,

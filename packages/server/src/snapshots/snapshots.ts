@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { idToUuid } from '@troupe/protocol/ids'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -7,6 +8,7 @@ import type { SnapshotRow } from '../store/branches.ts'
 import type { SessionRow, Store } from '../store/store.ts'
 import type { Git } from './git.ts'
 import { LIMITS, MAX_SNAPSHOT_MS, NoSnapshot, SMALL_LIMITS, type SnapshotLimits } from './limits.ts'
+import { type ArchiveFormat, archiveFolder } from './archive.ts'
 import { adoptStamps, copyFolder, copyRepository } from './copy.ts'
 import { planRestore, restore, type RestorePlan } from './restore.ts'
 import { scan } from './scan.ts'
@@ -132,6 +134,11 @@ export class Snapshots {
     const quiet = AbortSignal.timeout(MAX_SNAPSHOT_MS)
     const taken = await takeSnapshot(this.git, this.gitDir(sessionId), cwd, newest?.commit ?? null, LIMITS, quiet)
     return taken.commit
+  }
+
+  /** A folder as an archive. */
+  archive(folder: string, format: ArchiveFormat): Readable {
+    return archiveFolder(folder, format, this.#options.searchPath)
   }
 
   planOf(sessionId: string, from: string | null, to: string | null): Promise<RestorePlan> {

@@ -1,5 +1,5 @@
 import { copySession } from './copy-session.ts'
-import type { Committed, SessionChange, SessionRow } from './store.ts'
+import { type Committed, ExternalIdTaken, type SessionChange, type SessionRow } from './store.ts'
 import type { SqliteAccess } from './sqlite-webhooks.ts'
 
 /** A snapshot of a session's workdir, or why there is none. Erased with the session. */
@@ -84,6 +84,18 @@ export interface BranchStore {
   /** Makes a session out of another one, in one transaction. `change` follows what is copied. */
   createFork(row: SessionRow, plan: ForkPlan, change: SessionChange): Promise<Committed>
 
+  /** Makes a session with a transcript that it did not write, in one transaction. Throws `ExternalIdTaken`. */
+  createImported(
+    row: SessionRow,
+    change: SessionChange,
+    entries: { uuid: string | null; body: string }[],
+  ): Promise<Committed>
+  /** Entries of a conversation's own transcript after `after`, in order. */
+  transcriptPage(
+    sessionId: string,
+    after: number,
+    limit: number,
+  ): Promise<{ n: number; uuid: string | null; body: string }[]>
   /** Another session whose agent works in a folder now. */
   workingIn(cwd: string, exceptId: string): Promise<string | null>
   /** Workdirs that are to be set back; of one session, or all. */
@@ -252,6 +264,25 @@ export function sqliteBranches(
         const { lastSeq, messageCount } = copySession(statement, row.id, plan)
         return create({ ...row, lastSeq, messageCount }, change)
       }),
+
+    createImported: (row, change, entries) =>
+      write(() => {
+        const insert = statement(`insert into transcript (session_id, subpath, n, uuid, body) values (?, '', ?, ?, ?)`)
+        const taken = statement(
+          'select 1 from sessions where id = ? union all select 1 from tombstones where id = ? limit 1',
+        ).get(row.id, row.id)
+        if (taken) throw new ExternalIdTaken(row.id)
+        const committed = create(row, change)
+        for (const [index, entry] of entries.entries()) insert.run(row.id, index + 1, entry.uuid, entry.body)
+        return committed
+      }),
+
+    async transcriptPage(id, after, limit) {
+      const rows = statement(
+        `select n, uuid, body from transcript where session_id = ? and subpath = '' and n > ? order by n limit ?`,
+      ).all(id, after, limit)
+      return rows as { n: number; uuid: string | null; body: string }[]
+    },
 
     async workingIn(cwd, exceptId) {
       const row = statement(
