@@ -159,11 +159,12 @@ describe('folders of the server', () => {
     store: { all: [] },
     log: { all: ['store'] },
     webhooks: { all: ['log', 'store'] },
+    metrics: { all: ['log', 'store'] },
     agents: { all: ['store'] },
     snapshots: { all: ['store'] },
     sessions: { all: ['log', 'store', 'agents', 'snapshots'] },
     runner: { all: ['sessions', 'log', 'store', 'agents', 'snapshots'] },
-    http: { all: ['sessions', 'agents', 'webhooks', 'log', 'capabilities'], types: ['store'] },
+    http: { all: ['sessions', 'agents', 'webhooks', 'log', 'capabilities'], types: ['store', 'metrics'] },
   }
   /** Values that may be imported where otherwise only types are: a class of errors is known by `instanceof`. */
   const EXCEPTIONS = [`${SERVER}/http/errors.ts ${SERVER}/store/store`]

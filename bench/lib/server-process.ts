@@ -9,6 +9,7 @@ import { EventLog } from '../../packages/server/src/log/event-log.ts'
 import { Previews } from '../../packages/server/src/log/previews.ts'
 import { Wakeups } from '../../packages/server/src/log/wakeups.ts'
 import { LOCAL_CALLER } from '../../packages/server/src/sessions/caller.ts'
+import { Metrics } from '../../packages/server/src/metrics/metrics.ts'
 import { ClientToolTokens } from '../../packages/server/src/sessions/client-tools.ts'
 import { approvalSettings, createSession, newInput } from '../../packages/server/src/sessions/create-session.ts'
 import type { SessionContext } from '../../packages/server/src/sessions/context.ts'
@@ -64,6 +65,7 @@ const server = await buildServer({
   logger: silentLogger,
   clock: systemClock,
   clientTools: new ClientToolTokens(),
+  metrics: new Metrics(),
   cursorKey: Buffer.alloc(32),
   config: { host: '127.0.0.1', port: 0, corsOrigins: [] },
   about: {

@@ -13,6 +13,7 @@ import { type Logger, silentLogger } from './lib/logger.ts'
 import { EventLog } from './log/event-log.ts'
 import { Previews } from './log/previews.ts'
 import { Wakeups } from './log/wakeups.ts'
+import { Metrics } from './metrics/metrics.ts'
 import { agentEnv, makeConfigDir } from './runner/agent-env.ts'
 import { ModelBackoff } from './runner/model-backoff.ts'
 import { type Containment, detectContainment } from './runner/containment.ts'
@@ -90,7 +91,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     if (demoModel && !options.demoModel) undo.push(() => demoModel.close())
     const containment = detectContainment(options.containment)
     const wakeups = new Wakeups()
-    const log = new EventLog(store, wakeups)
+    const metrics = new Metrics()
+    const log = new EventLog(store, wakeups, metrics)
     const previews = new Previews(wakeups)
     const sessionsDir = join(config.data_dir, 'sessions')
     const git = new Git(config.env.PATH)
@@ -184,6 +186,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       SWEEP_EVERY_MS,
     )
     undo.push(() => clearInterval(sweeper))
+    metrics.watch({ store, version, now: () => clock.now(), admission: () => runner.admission })
     const server: HttpServer = await buildServer({
       sessions,
       previews,
@@ -191,6 +194,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       logger,
       clock,
       clientTools,
+      metrics,
       cursorKey: keyOf(join(config.data_dir, 'cursor.key')),
       config: { host: config.host, port: config.port, corsOrigins: config.cors_origins },
       about: {

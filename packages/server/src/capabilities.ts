@@ -31,6 +31,6 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'schedules', status: 'not yet' },
   { id: 'console', status: 'yes' },
   { id: 'api_keys', status: 'not yet' },
-  { id: 'metrics', status: 'not yet' },
+  { id: 'metrics', status: 'yes' },
   { id: 'cluster', status: 'not yet' },
 ]

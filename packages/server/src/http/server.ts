@@ -9,6 +9,7 @@ import type { Logger } from '../lib/logger.ts'
 import type { Service } from '../lib/service.ts'
 import type { Previews } from '../log/previews.ts'
 import type { SessionContext } from '../sessions/context.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import type { WebhookContext } from '../webhooks/endpoints.ts'
 import type { Admission } from '../sessions/queue-status.ts'
 import { callers } from './caller.ts'
@@ -55,6 +56,7 @@ export interface HttpContext {
   config: { host: string; port: number; corsOrigins: string[] }
   about: About
   clientTools: ClientToolTokens
+  metrics: Metrics
   /** Signs page cursors. */
   cursorKey: Buffer
 }
@@ -125,6 +127,12 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
   ownWorkspaceOnly(fastify, context.sessions)
   idempotency(fastify, context.sessions)
   fastify.addHook('onResponse', (request, reply, done) => {
+    context.metrics.answered(
+      request.method,
+      request.routeOptions.url ?? 'none',
+      reply.statusCode,
+      reply.elapsedTime / 1000,
+    )
     context.logger.debug(
       {
         req: request.id,

@@ -20,9 +20,22 @@ export function eventFrame(json: string, seq: number | null): string {
   return seq === null ? `event: message\ndata: ${json}\n\n` : `event: message\nid: ${seq}\ndata: ${json}\n\n`
 }
 
+/** Who counts those that read. */
+export interface Readers {
+  readerCame(): void
+  /** `dropped`: it took nothing for too long and was let go. */
+  readerWent(dropped: boolean): void
+}
+
 /** Answers with a stream: headers, `retry:`, and a heartbeat while nothing else is said. */
-export function openStream(request: FastifyRequest, reply: FastifyReply, closing: AbortSignal): EventStream {
+export function openStream(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  closing: AbortSignal,
+  readers: Readers,
+): EventStream {
   const gone = new AbortController()
+  let dropped = false
   const { raw } = reply
   const headers = reply.getHeaders()
   reply.hijack()
@@ -33,6 +46,7 @@ export function openStream(request: FastifyRequest, reply: FastifyReply, closing
     'x-accel-buffering': 'no',
     connection: 'keep-alive',
   })
+  readers.readerCame()
   raw.write('retry: 1000\n\n')
   request.raw.socket.setNoDelay(true)
   const heartbeat = setInterval(() => {
@@ -42,6 +56,7 @@ export function openStream(request: FastifyRequest, reply: FastifyReply, closing
   const end = () => {
     clearInterval(heartbeat)
     closing.removeEventListener('abort', end)
+    if (!gone.signal.aborted) readers.readerWent(dropped)
     gone.abort()
     raw.end()
   }
@@ -55,7 +70,9 @@ export function openStream(request: FastifyRequest, reply: FastifyReply, closing
       if (gone.signal.aborted || raw.write(frame)) return
       const patience = AbortSignal.timeout(STALLED_MS)
       await once(raw, 'drain', { signal: AbortSignal.any([gone.signal, patience]) }).catch(() => undefined)
-      if (patience.aborted && raw.writableNeedDrain) raw.destroy()
+      if (!patience.aborted || !raw.writableNeedDrain) return
+      dropped = true
+      raw.destroy()
     },
     end,
   }

@@ -24,7 +24,7 @@ export async function streamSession(
   sessionId: string,
   options: StreamOptions,
 ): Promise<FastifyReply> {
-  const stream = openStream(request, reply, context.closing)
+  const stream = openStream(request, reply, context.closing, context.metrics)
   const shown: Shown = { eventId: null, length: 0 }
   let cursor = options.after
   try {

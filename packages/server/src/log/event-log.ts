@@ -28,6 +28,12 @@ export class LoggedEvent {
   }
 }
 
+/** Is told of every change that goes through the log. Must not throw. */
+export interface CommitObserver {
+  committed(events: readonly EventRow[], seconds: number): void
+  refused(error: unknown): void
+}
+
 interface Recent {
   readers: number
   /** Consecutive, newest last. */
@@ -43,22 +49,36 @@ interface Recent {
 export class EventLog {
   readonly #store: Store
   readonly #wakeups: Wakeups
+  readonly #observer: CommitObserver | null
   readonly #recent = new Map<string, Recent>()
   /** Texts made from sessions, forgotten when they change. */
   readonly projections = new Projections()
 
-  constructor(store: Store, wakeups: Wakeups) {
+  constructor(store: Store, wakeups: Wakeups, observer: CommitObserver | null = null) {
     this.#store = store
     this.#wakeups = wakeups
+    this.#observer = observer
   }
 
   async createSession(row: SessionRow, change: SessionChange): Promise<Committed> {
-    return this.#announce(change, await this.#store.createSession(row, change))
+    return this.#write(change, () => this.#store.createSession(row, change))
   }
 
   /** Applies a change and wakes who watches. Throws what `Store.commit` throws. */
   async commit(change: SessionChange): Promise<Committed> {
-    return this.#announce(change, await this.#store.commit(change))
+    return this.#write(change, () => this.#store.commit(change))
+  }
+
+  async #write(change: SessionChange, write: () => Promise<Committed>): Promise<Committed> {
+    const began = performance.now()
+    try {
+      const committed = await write()
+      this.#observer?.committed(committed.events, (performance.now() - began) / 1000)
+      return this.#announce(change, committed)
+    } catch (error) {
+      this.#observer?.refused(error)
+      throw error
+    }
   }
 
   async deleteSession(id: string, at: number, version?: number, effect?: SessionChange['effect']): Promise<void> {

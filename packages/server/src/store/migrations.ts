@@ -1,6 +1,7 @@
 import { AGENTS_MIGRATION } from './sqlite-agents.ts'
 import { BRANCHES_MIGRATION, REWINDS_MIGRATION } from './branches.ts'
 import { QUEUE_MIGRATION } from './queue-schema.ts'
+import { TOTALS_MIGRATION } from './totals.ts'
 
 /**
  * Forward only; each entry runs once, in its own transaction, and never changes after a release. The number of entries
@@ -318,4 +319,5 @@ export const MIGRATIONS: readonly string[] = [
   alter table webhook_endpoints add column workspace_id text not null default 'wrkspc_default';
   `,
   REWINDS_MIGRATION,
+  TOTALS_MIGRATION,
 ]

@@ -45,6 +45,7 @@ import {
   VersionConflict,
 } from './store.ts'
 import type { AgentStore } from './agents.ts'
+import { sqliteTotals, type TotalsStore } from './totals.ts'
 import type { WebhookStore } from './webhooks.ts'
 import { outsideOfThreads, RUNNING_THREADS, threadFromRow, threadsPage, threadWrites } from './threads.ts'
 
@@ -113,6 +114,7 @@ export class SqliteStore implements Store {
   readonly approvals: ApprovalStore
   readonly agents: AgentStore
   readonly branches: BranchStore
+  readonly totals: TotalsStore
   readonly #queue: SqliteQueue
   readonly #sql: SqlRunner
 
@@ -133,6 +135,7 @@ export class SqliteStore implements Store {
     }
     this.webhooks = sqliteWebhooks(access)
     this.agents = sqliteAgents(access)
+    this.totals = sqliteTotals(access)
     this.branches = sqliteBranches(access, (row, change) => this.#create(row, change))
   }
 

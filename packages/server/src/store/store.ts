@@ -4,6 +4,7 @@ import type { SessionStatus, StopReason } from '@troupe/protocol/session'
 import type { AgentStore } from './agents.ts'
 import type { ApprovalPatch, ApprovalRow, ApprovalStore, GrantRow } from './approvals.ts'
 import type { BranchStore, RewindChange } from './branches.ts'
+import type { TotalsStore } from './totals.ts'
 import type { WebhookStore } from './webhooks.ts'
 import type { PromptCache, TurnStatus } from '@troupe/protocol/turn'
 import type { LedgerEntry, UsageFilter, UsageGroup, UsageSums } from './ledger.ts'
@@ -415,6 +416,7 @@ export interface Store {
   readonly approvals: ApprovalStore
   readonly agents: AgentStore
   readonly branches: BranchStore
+  readonly totals: TotalsStore
 
   /** Creates a session with its first change. Throws `ExternalIdTaken`. */
   createSession(row: SessionRow, change: SessionChange): Promise<Committed>

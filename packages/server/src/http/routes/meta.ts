@@ -1,4 +1,3 @@
-import { ApiError } from '@troupe/protocol/error'
 import { Health, Info, ModelList, Ready } from '@troupe/protocol/info'
 import { z } from 'zod'
 import { CAPABILITIES } from '../../capabilities.ts'
@@ -78,10 +77,10 @@ export function metaRoutes(server: Server, context: RouteContext): void {
     reply.type('application/json').send(server.swagger()),
   )
 
-  server.get('/metrics', { schema: { hide: true } as never }, async () => {
-    throw new ApiError(
-      'unsupported_feature',
-      'Metrics are not supported yet; see /v1/info for slots and /ready for readiness.',
-    )
-  })
+  server.get('/metrics', { schema: { hide: true } as never }, async (_request, reply) =>
+    reply
+      .type(context.metrics.contentType)
+      .serializer((text: string) => text)
+      .send(await context.metrics.text()),
+  )
 }

@@ -1,0 +1,65 @@
+import type { SqliteAccess } from './sqlite-webhooks.ts'
+
+/** What is there now, over all workspaces. */
+export interface Totals {
+  /** Sessions by status; archived ones are `terminated`. */
+  sessions: Record<string, number>
+  /** Sessions that wait for a slot, and since when the one that waits longest does, in ms. */
+  queued: number
+  oldestQueuedAt: number | null
+  approvalsPending: number
+  /** Turns at work that began earliest, and approvals that have waited longest: few, so that a person can look at them. */
+  oldestTurns: { sessionId: string; since: number }[]
+  oldestApprovals: { sessionId: string; since: number }[]
+}
+
+export interface TotalsStore {
+  /** Costs the same with any number of sessions, and a little for each that runs or waits for an answer. */
+  read(oldest: number): Promise<Totals>
+}
+
+/** Sessions by status are counted as they change, because counting them anew would read them all. */
+export const TOTALS_MIGRATION = `
+  create table session_totals (status text primary key, sessions integer not null) without rowid;
+  insert into session_totals select status, count(*) from sessions group by status;
+  create trigger sessions_totals_insert after insert on sessions begin
+    insert into session_totals values (new.status, 1) on conflict (status) do update set sessions = sessions + 1;
+  end;
+  create trigger sessions_totals_update after update of status on sessions when old.status <> new.status begin
+    update session_totals set sessions = sessions - 1 where status = old.status;
+    insert into session_totals values (new.status, 1) on conflict (status) do update set sessions = sessions + 1;
+  end;
+  create trigger sessions_totals_delete after delete on sessions begin
+    update session_totals set sessions = sessions - 1 where status = old.status;
+  end;
+`
+
+export function sqliteTotals({ statement }: SqliteAccess): TotalsStore {
+  return {
+    async read(oldest) {
+      const rows = statement('select status, sessions from session_totals').all() as {
+        status: string
+        sessions: number
+      }[]
+      const one = (text: string) => statement(text).get() as { n: number; at: number | null }
+      const queue = one(
+        'select count(*) as n, min(queued_at) as at from sessions where queued_at is not null and holder is null',
+      )
+      const approvals = one(`select count(*) as n, null as at from approvals where status = 'pending'`)
+      return {
+        sessions: Object.fromEntries(rows.map(({ status, sessions }) => [status, sessions])),
+        queued: queue.n,
+        oldestQueuedAt: queue.at,
+        approvalsPending: approvals.n,
+        oldestTurns: statement(
+          `select t.session_id as sessionId, t.running_since as since from sessions s join turns t on t.id = s.current_turn_id
+           where s.holder is not null and t.running_since is not null order by t.running_since limit ?`,
+        ).all(oldest) as Totals['oldestTurns'],
+        oldestApprovals: statement(
+          `select session_id as sessionId, created_at as since from approvals where status = 'pending'
+           order by created_at, id limit ?`,
+        ).all(oldest) as Totals['oldestApprovals'],
+      }
+    },
+  }
+}
