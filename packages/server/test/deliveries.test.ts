@@ -146,6 +146,26 @@ describe('input during a run', () => {
     expect(await server.turns(id)).toMatchObject([{ status: 'completed', input_event_ids: { length: 2 } }])
   })
 
+  test('V9 what steered a turn that is stopped is the next turn, and is not done by the agent on its way out as well', async () => {
+    const stops = [{ type: 'user.interrupt' }, null]
+    for (const stop of stops) {
+      const limits = stop ? {} : { limits: { turn_timeout_seconds: 2 } }
+      const { id, uuid } = await server.create(scripted([bash('for n in $(seq 60); do sleep 1; done')]), {
+        ...AGENT,
+        ...limits,
+      })
+      await server.event(id, ({ type }) => type === 'agent.tool_use')
+      await send(id, [message('mind the gap', 'steer')])
+      if (stop) await send(id, [stop])
+      await server.event(id, ({ type, turn_id }) => type === 'turn.completed' && turn_id !== null)
+      await server.idle(id)
+      const turns = await server.turns(id)
+      expect(turns.map(({ status }) => status)).toEqual([stop ? 'cancelled' : 'failed', 'completed'])
+      const asked = model.requests.list(uuid).filter(({ lastUserText }) => lastUserText?.includes('mind the gap'))
+      expect(asked).toHaveLength(1)
+    }
+  })
+
   test('V5 inputs that wait are listed, edited, moved and cancelled; the log says what happened to each', async () => {
     const { id } = await busy(60)
     const ids: string[] = []

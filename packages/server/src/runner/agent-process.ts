@@ -156,7 +156,11 @@ export function startAgent(
     failure: () => failure,
     send: (message) => input.push(message),
     interrupt: async () => {
-      await conversation.interrupt().catch(() => undefined)
+      // What it has been sent and has not taken is given to the next one; the SDK's types do not name the option.
+      const interrupt = conversation.interrupt.bind(conversation) as (how: {
+        cancelQueued: boolean
+      }) => Promise<unknown>
+      await interrupt({ cancelQueued: true }).catch(() => undefined)
     },
     usage: async () => {
       try {

@@ -54,7 +54,8 @@ export class RoundsWorld implements Findings {
     this.model = model
     this.server = new Server(this.folder, this.mark, {
       flags: { model_stall_seconds: 60 },
-      env: { ANTHROPIC_BASE_URL: model.url },
+      // A killed shell may leave a lock that the start files of HOME wait for.
+      env: { ANTHROPIC_BASE_URL: model.url, HOME: this.folder },
     })
   }
 
