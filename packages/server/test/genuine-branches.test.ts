@@ -176,7 +176,11 @@ describe('branches of a genuine conversation', () => {
     expect(words(session)).toEqual(['ALPHA', 'DELTA'])
     const gone = await server.request('POST', `/v1/sessions/${id}/rewind`, { to_event_id: last(events, turns[1]!.id) })
     expect(gone).toMatchObject({ status: 409, body: { code: 'event_rewound' } })
+    // Where it stands now, the turns that were undone have no part in it.
     await rewind(id, body)
+    expect(await fork(id)).toMatchObject({ result: { text: 'ALPHA done' } })
+    const told = (await server.events(id)).findLast(({ type }) => type === 'session.rewound')!
+    expect(await rewind(id, { to_event_id: told.id, dry_run: true })).toMatchObject({ to_turn_id: turns[0]!.id })
     await say(id, 'BETA', 'true')
     expect(words(session)).toEqual(['ALPHA', 'BETA'])
     expect(existsSync(join(session.cwd, 'd'))).toBe(false)

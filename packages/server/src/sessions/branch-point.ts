@@ -45,10 +45,11 @@ export async function branchPoint(
   const isInput = event?.type === 'user.message' || event?.type === 'system.message'
   if (span && !isInput && span.ended === null)
     throw new ApiError('turn_not_ended', `Turn ${span.turnId} of event ${eventId} has not ended.`)
-  if (span?.started != null && (await store.branches.isRewound(session.id, span.started)))
+  const place = span ? span.started : (event?.seq ?? null)
+  if (place !== null && (await store.branches.isRewound(session.id, place)))
     throw new ApiError(
       'event_rewound',
-      `Event ${eventId} belongs to a turn that a rewind has taken out of the conversation; the log alone still has it.`,
+      `Event ${eventId} belongs to what a rewind has taken out of the conversation; the log alone still has it.`,
     )
   const seq = !event ? session.lastSeq : !span ? event.seq : isInput ? (span.started ?? event.seq) - 1 : span.last
   const before = (turn: TurnSpan) =>
@@ -60,7 +61,9 @@ export async function branchPoint(
       `Session ${session.id} has work; name an event of a turn that has ended, or wait until it is idle.`,
     )
   const kept = spans.filter(before)
-  const lastSpan = ran.filter(before).at(-1)
+  // Of turns that a rewind took out before that place nothing is left in the conversation.
+  const gone = await Promise.all(ran.map((turn) => store.branches.isRewound(session.id, turn.started!)))
+  const lastSpan = ran.filter((turn, index) => before(turn) && !gone[index]).at(-1)
   const last = lastSpan ? await store.readTurn(session.id, lastSpan.turnId) : null
   const next = ran.find((turn) => !before(turn))
   const inputs = await Promise.all(dropped.map(({ turnId }) => store.readTurn(session.id, turnId)))

@@ -66,7 +66,7 @@ export async function rewindSession(
           to_turn_id: place.last?.id ?? null,
           scope,
           turns_undone: answer.turns_undone,
-          files: answer.files,
+          files: plan && countsOf(plan),
         })
         return {
           events: [event],
@@ -138,6 +138,14 @@ function planToWire(plan: RestorePlan): NonNullable<Rewind['files']> {
     truncated: lists.some(({ length }) => length > MAX_PATHS),
   }
 }
+
+/** The log says how much; which files is for the answer and for a diff to say. */
+const countsOf = (plan: RestorePlan) => ({
+  written: plan.write.length,
+  removed: plan.remove.length,
+  modes: plan.chmod.length,
+  not_restored: plan.lost.length,
+})
 
 function assertIdle(session: SessionRow): void {
   if (session.status === 'terminated')

@@ -54,10 +54,25 @@ export const changesNothing = (plan: RestorePlan): boolean =>
 
 /**
  * Does what is planned. Each file is whole at every moment; broken off, it is planned anew and goes on. Writes through
- * no link. Throws `NoSnapshot` before anything is changed where a content is missing, and what the disk refuses.
+ * no link. Throws `NoSnapshot`: before anything is changed where a content is missing, in the middle where the disk
+ * refuses.
  */
 export async function restore(git: Git, gitDir: string, workdir: string, plan: RestorePlan): Promise<void> {
-  await assertContents(git, gitDir, plan)
+  try {
+    await assertContents(git, gitDir, plan)
+    await carryOut(git, gitDir, workdir, plan)
+  } catch (error) {
+    if (error instanceof NoSnapshot) throw error
+    const { code, path } = error as NodeJS.ErrnoException
+    throw new NoSnapshot(
+      'failed',
+      `${path ?? workdir} could not be set back: ${code ?? (error as Error).message}.`,
+      error,
+    )
+  }
+}
+
+async function carryOut(git: Git, gitDir: string, workdir: string, plan: RestorePlan): Promise<void> {
   const at = (path: string) => join(workdir, path)
   // What may not be written into now is opened for as long as this takes.
   for (const { path, present } of plan.dirs)

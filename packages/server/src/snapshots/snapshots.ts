@@ -178,7 +178,8 @@ export class Snapshots {
     signal: AbortSignal = new AbortController().signal,
     held = false,
   ): Promise<SnapshotRow | null> {
-    const limits = this.limitsOf(session)
+    // What is set back is looked at whatever the setting is now: half of it must not stay.
+    const limits = this.limitsOf(session) ?? (moment === 'rewind' ? LIMITS : null)
     if (!limits) return null
     const work = () => this.#take(session, limits, turnId, moment, seq, signal)
     return held ? work() : this.lock.run(session.cwd, work)
