@@ -11,12 +11,14 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { assertRoom } from '../src/snapshots/copy.ts'
 import { diffSnapshots } from '../src/snapshots/diff.ts'
 import { Git } from '../src/snapshots/git.ts'
 import { LIMITS, NoSnapshot } from '../src/snapshots/limits.ts'
@@ -209,6 +211,14 @@ describe('snapshots of a workdir', () => {
     expect(await problem({ entries: 20, bytes: 1_999 })).toBe('too_many_bytes')
     expect(await problem(LIMITS, without)).toBe('git_missing')
     expect(await problem(LIMITS)).toBe(null)
+  })
+
+  test('FK18 what is too large to be copied is not begun: a sparse file counts as large as it says it is', async () => {
+    mkdirSync(join(workdir, 'node_modules'))
+    writeFileSync(join(workdir, 'node_modules', 'sparse'), '')
+    await assertRoom(workdir, folder)
+    truncateSync(join(workdir, 'node_modules', 'sparse'), 21 * 2 ** 30)
+    await expect(assertRoom(workdir, folder)).rejects.toMatchObject({ problem: 'too_many_bytes' })
   })
 
   test('FK6 a diff has lines of text, modes, renames, size and hash of binary and large files, and says what it left out', async () => {

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:fs'
-import { cp, mkdir, stat } from 'node:fs/promises'
+import { cp, mkdir, stat, statfs } from 'node:fs/promises'
 
-import { NoSnapshot } from './limits.ts'
-import type { Scan } from './scan.ts'
+import { COPY_LIMITS, MAX_SNAPSHOT_MS, NoSnapshot } from './limits.ts'
+import { type Scan, scan } from './scan.ts'
 import { readStamps, type StampCache, writeStamps } from './stamp-cache.ts'
 
 /** Milliseconds that a copy may take. */
@@ -57,6 +57,16 @@ export async function copyRepository(from: string, to: string, searchPath: strin
     // Another file system, or one without links.
     await copyFolder(from, to, searchPath)
   }
+}
+
+/** Throws `NoSnapshot` where a folder is larger than may be copied, or than there is room for. */
+export async function assertRoom(from: string, to: string): Promise<void> {
+  const { files } = await scan(from, COPY_LIMITS, AbortSignal.timeout(MAX_SNAPSHOT_MS), true)
+  const { bavail, bsize } = await statfs(to)
+  const bytes = [...files.values()].reduce((sum, { size }) => sum + size, 0)
+  // Counted as if nothing were cloned: what is written into a clone takes its room later.
+  if (bytes > bavail * bsize * 0.9)
+    throw new NoSnapshot('too_many_bytes', `The workdir ${from} has ${bytes} bytes; there is no room for a copy.`)
 }
 
 /** What is known of files goes with their copies: the first snapshot of a copied workdir reads only what differs. */

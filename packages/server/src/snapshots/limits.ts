@@ -11,6 +11,9 @@ export const LIMITS: SnapshotLimits = { entries: 50_000, bytes: 2 * 2 ** 30 }
 /** Of a folder that the caller named without asking: a small one costs nothing that is felt. */
 export const SMALL_LIMITS: SnapshotLimits = { entries: 5_000, bytes: 64 * 2 ** 20 }
 
+/** Of workdirs that a fork copies, with all that is in them. */
+export const COPY_LIMITS: SnapshotLimits = { entries: 500_000, bytes: 20 * 2 ** 30 }
+
 /** Bytes of a file whose content is kept; of a larger one size and hash are. */
 export const MAX_KEPT_BYTES = 32 * 2 ** 20
 

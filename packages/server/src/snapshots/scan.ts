@@ -27,10 +27,15 @@ export interface Scan {
 const BATCH = 64
 
 /**
- * Looks at every file of a folder but those left out; follows no link. Throws `NoSnapshot` where there is more than the
+ * Looks at every file of a folder but those left out (`everything`: at those too); follows no link. Throws `NoSnapshot` where there is more than the
  * limits allow, or `signal` aborts first.
  */
-export async function scan(root: string, limits: SnapshotLimits, signal: AbortSignal): Promise<Scan> {
+export async function scan(
+  root: string,
+  limits: SnapshotLimits,
+  signal: AbortSignal,
+  everything = false,
+): Promise<Scan> {
   const found: Scan = { files: new Map(), dirs: new Map(), other: [] }
   let entries = 0
   let bytes = 0
@@ -42,7 +47,7 @@ export async function scan(root: string, limits: SnapshotLimits, signal: AbortSi
       if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') found.other.push(dir)
       return []
     })
-    const kept = names.filter((name) => !LEFT_OUT.has(name) && name.toLowerCase() !== '.git')
+    const kept = everything ? names : names.filter((name) => !LEFT_OUT.has(name) && name.toLowerCase() !== '.git')
     if ((entries += kept.length) > limits.entries)
       throw new NoSnapshot('too_many_files', `The workdir ${root} has more than ${limits.entries} files and folders.`)
     for (let at = 0; at < kept.length; at += BATCH) {

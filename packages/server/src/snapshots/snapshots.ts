@@ -9,7 +9,7 @@ import type { SessionRow, Store } from '../store/store.ts'
 import type { Git } from './git.ts'
 import { LIMITS, MAX_SNAPSHOT_MS, NoSnapshot, SMALL_LIMITS, type SnapshotLimits } from './limits.ts'
 import { type ArchiveFormat, archiveFolder } from './archive.ts'
-import { adoptStamps, copyFolder, copyRepository } from './copy.ts'
+import { adoptStamps, assertRoom, copyFolder, copyRepository } from './copy.ts'
 import { planRestore, restore, type RestorePlan } from './restore.ts'
 import { scan } from './scan.ts'
 import { takeSnapshot } from './take.ts'
@@ -114,6 +114,7 @@ export class Snapshots {
   /** All of a session's workdir to another's, with what its newest snapshot knows of it. The caller has the lock. */
   async copyWorkdir(source: SessionRow, to: string, cwd: string): Promise<void> {
     const { searchPath, store } = this.#options
+    await assertRoom(source.cwd, cwd)
     await copyFolder(source.cwd, cwd, searchPath)
     const newest = await store.branches.newestSnapshot(source.id)
     const limits = this.limitsOf(source)
