@@ -227,7 +227,7 @@ describe('branches of a genuine conversation', () => {
             body: {},
           },
         ],
-        rewind: { eventId: '', toSeq: state.lastSeq, conversation: false, cutAt: null, commit: target.commit },
+        rewind: { eventId: '', toSeq: state.lastSeq, conversation: false, dropped: null, commit: target.commit },
       })
     await pending(1)
     await server.restart()

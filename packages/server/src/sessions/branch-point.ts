@@ -19,8 +19,8 @@ export interface BranchPoint {
   last: TurnRow | null
   /** Whether anything came after it. */
   atEnd: boolean
-  /** The transcript goes on up to here: its entries before this one; null: all of them. */
-  cutAt: number | null
+  /** Entries of the transcript with which turns begin that come after it. */
+  dropped: string[]
   /** How the workdir stood there; null: not known. */
   files(): Promise<SnapshotRow | null>
 }
@@ -73,7 +73,7 @@ export async function branchPoint(
     kept: kept.map(({ turnId }) => turnId),
     last,
     atEnd: next === undefined,
-    cutAt: await store.branches.transcriptCut(session.id, uuids),
+    dropped: uuids,
     async files() {
       const then = last && (await filesAfter(context, last))
       if (then) return then

@@ -184,7 +184,7 @@ async function forkPlan({ store }: SessionContext, source: SessionRow, fork: Ses
     seq: point.seq,
     turnIds,
     threadIds,
-    cutAt: point.cutAt,
+    dropped: point.dropped,
     rewrite: transcriptRewriter([
       [source.cwd, fork.cwd],
       [idToUuid(source.id), idToUuid(fork.id)],

@@ -75,7 +75,7 @@ export async function rewindSession(
             eventId: event.id,
             toSeq: place.seq,
             conversation,
-            cutAt: conversation ? place.cutAt : null,
+            dropped: conversation ? place.dropped : null,
             commit: target ? target.commit : undefined,
           },
           ...(idempotency && { effect: { ...idempotency, result: JSON.stringify(answer) } }),

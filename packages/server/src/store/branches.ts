@@ -1,4 +1,5 @@
 import { copySession } from './copy-session.ts'
+import { transcriptCut } from './transcript-cut.ts'
 import { type Committed, ExternalIdTaken, type SessionChange, type SessionRow } from './store.ts'
 import type { SqliteAccess } from './sqlite-webhooks.ts'
 
@@ -36,8 +37,8 @@ export interface ForkPlan {
   seq: number
   turnIds: ReadonlyMap<string, string>
   threadIds: ReadonlyMap<string, string>
-  /** Entries of the transcript before this one; null: all. */
-  cutAt: number | null
+  /** Entries of inputs that come after the place: the transcript is taken up to the first of them. */
+  dropped: string[]
   /** An entry as it stands in the fork. */
   rewrite(body: string): string
 }
@@ -47,8 +48,8 @@ export interface RewindChange {
   eventId: string
   toSeq: number
   conversation: boolean
-  /** Entries of the transcript from this one on go. Null: none. */
-  cutAt: number | null
+  /** Entries of inputs that are undone: the first of them, and what follows it, goes. Null: the transcript stays. */
+  dropped: string[] | null
   /** The snapshot that the workdir is set back to; undefined: it is left alone. */
   commit: string | null | undefined
 }
@@ -77,8 +78,6 @@ export interface BranchStore {
   turnSpans(sessionId: string): Promise<TurnSpan[]>
   /** Whether a rewind has taken what stands at `seq` out of the conversation. */
   isRewound(sessionId: string, seq: number): Promise<boolean>
-  /** The place of the first entry of the transcript that has one of these uuids, before what announces it. */
-  transcriptCut(sessionId: string, uuids: string[]): Promise<number | null>
   /** Events up to `seq`, and characters of the transcript. */
   sizeOf(sessionId: string, seq: number): Promise<{ events: number; transcript: number }>
   /** Makes a session out of another one, in one transaction. `change` follows what is copied. */
@@ -166,7 +165,8 @@ const snapshotFromRow = (row: SnapshotsTable): SnapshotRow => ({
 export function writeRewind({ statement }: Pick<SqliteAccess, 'statement'>, change: SessionChange, seq: number): void {
   const { rewind, sessionId } = change
   if (!rewind) return
-  const { eventId, toSeq, conversation, cutAt, commit } = rewind
+  const { eventId, toSeq, conversation, dropped, commit } = rewind
+  const cutAt = dropped && transcriptCut(statement, sessionId, dropped)
   // Only one restore of a workdir can be going on: what an earlier one had left to do is no more wanted.
   if (commit !== undefined) statement('update rewinds set pending = 0 where session_id = ?').run(sessionId)
   statement(
@@ -229,23 +229,6 @@ export function sqliteBranches(
         'select 1 from rewinds where session_id = ? and conversation = 1 and to_seq < ? and seq > ? limit 1',
       ).get(id, seq, seq)
       return found !== undefined
-    },
-
-    async transcriptCut(id, uuids) {
-      let first: number | null = null
-      const place = statement(`select n from transcript where session_id = ? and subpath = '' and uuid = ?`)
-      for (const uuid of uuids) {
-        const { n } = (place.get(id, uuid) ?? { n: null }) as { n: number | null }
-        if (n !== null && (first === null || n < first)) first = n
-      }
-      if (first === null) return null
-      // The agent notes an input before it takes it.
-      const body = statement(`select body from transcript where session_id = ? and subpath = '' and n = ?`)
-      for (; first > 1; first--) {
-        const row = body.get(id, first - 1) as { body: string } | undefined
-        if (!row || (JSON.parse(row.body) as { type?: string }).type !== 'queue-operation') break
-      }
-      return first
     },
 
     async sizeOf(id, seq) {

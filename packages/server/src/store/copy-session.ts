@@ -1,5 +1,6 @@
 import type { Statement } from 'better-sqlite3'
 import type { ForkPlan } from './branches.ts'
+import { transcriptCut } from './transcript-cut.ts'
 import type { EventsTable, MessagesTable, ThreadsTable, TranscriptTable, TurnsTable } from './schema.ts'
 
 /** Events whose text may name turns and threads; what people and agents say is copied as it is. */
@@ -14,7 +15,7 @@ const NAMES = /\b(?:turn|sthr)_[0-9a-z]{26}\b/g
 export function copySession(
   statement: (text: string) => Statement,
   to: string,
-  { from, seq, turnIds, threadIds, cutAt, rewrite }: ForkPlan,
+  { from, seq, turnIds, threadIds, dropped, rewrite }: ForkPlan,
 ): { lastSeq: number; messageCount: number } {
   const turnOf = (id: string | null) => (id === null ? null : turnIds.get(id)!)
   const threadOf = (id: string | null) => (id === null ? null : (threadIds.get(id) ?? null))
@@ -64,6 +65,7 @@ export function copySession(
     if (kept(row.turn_id)) insertMessage.run(to, ++messageCount, turnOf(row.turn_id), row.created_at, row.body)
 
   const insertEntry = statement('insert into transcript (session_id, subpath, n, uuid, body) values (?, ?, ?, ?, ?)')
+  const cutAt = transcriptCut(statement, from, dropped)
   const entries = statement('select * from transcript where session_id = ? order by subpath, n')
   for (const row of entries.all(from) as TranscriptTable[])
     if (row.subpath !== '' || cutAt === null || row.n < cutAt)
