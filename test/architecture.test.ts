@@ -139,7 +139,14 @@ describe('packages', () => {
 
   test('of the CLI only what runs on the server machine imports the server', () => {
     const CLI = 'packages/cli/src'
-    const LOCAL = new Set(['commands/serve', 'commands/doctor', 'server-flags', 'doctor-checks'])
+    const LOCAL = new Set([
+      'commands/serve',
+      'commands/doctor',
+      'commands/backup',
+      'commands/restore',
+      'server-flags',
+      'doctor-checks',
+    ])
     const found = imports
       .filter(({ file, target }) => within(file, CLI) && within(target, SERVER))
       .filter(({ file }) => !LOCAL.has(relative(CLI, file).replace(/\.ts$/, '')))

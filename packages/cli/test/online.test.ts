@@ -253,3 +253,20 @@ test('a session is shown, and deleted for good', async () => {
     stderr: expect.stringContaining('was deleted'),
   })
 })
+
+test('OP6 a backup is made beside the running server, and restored once', async () => {
+  await session('hi')
+  const folder = mkdtempSync(join(tmpdir(), 'troupe-backup-'))
+  const [backup, data] = [join(folder, 'backup'), join(folder, 'data')]
+  const made = await runCli(['backup', '--data-dir', server.dataDir, backup], options())
+  expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+ sessions, \d+ files → /), stderr: '' })
+  const restored = await runCli(['restore', '--data-dir', data, backup, '--json'], options())
+  expect([restored.code, JSON.parse(restored.stdout)]).toMatchObject([
+    0,
+    { folder: data, sessions: expect.any(Number) },
+  ])
+  const again = await runCli(['restore', '--data-dir', data, backup], options())
+  expect([again.code, again.stdout]).toEqual([1, ''])
+  expect(again.stderr).toContain('is there already')
+  rmSync(folder, { recursive: true })
+})

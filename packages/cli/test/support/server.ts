@@ -21,6 +21,7 @@ export async function realServer() {
   let app = await start(0)
   return {
     url: app.url,
+    dataDir: app.config.data_dir,
     async stop() {
       await app.stop()
     },
