@@ -104,13 +104,13 @@ test('OP7 nothing is written over, nothing half is left, and what is not a whole
   await backUp(data, backup)
   expect(await refused(restore(backup, data))).toContain('is there already')
   const fresh = join(folder, 'fresh')
-  const spoiled = (name: string, spoil: (path: string) => void) => {
+  const spoiled = (name: string, spoil: (path: string) => void) => () => {
     const path = join(folder, name)
     cpSync(backup, path, { recursive: true })
     spoil(path)
     return restore(path, fresh)
   }
-  const cases: [Promise<unknown>, string][] = [
+  const cases: [() => Promise<unknown>, string][] = [
     [spoiled('no-manifest', (path) => rmSync(join(path, 'backup.json'))), 'not a whole backup'],
     [spoiled('no-store', (path) => rmSync(join(path, 'troupe.db'))), 'unable to open'],
     [spoiled('cut', (path) => truncateSync(join(path, 'troupe.db'), 5_000)), ''],
@@ -124,7 +124,7 @@ test('OP7 nothing is written over, nothing half is left, and what is not a whole
       'schema 9999',
     ],
   ]
-  for (const [work, words] of cases) expect(await refused(work)).toMatch(new RegExp(`^BackupProblem: .*${words}`))
+  for (const [work, words] of cases) expect(await refused(work())).toMatch(new RegExp(`^BackupProblem: .*${words}`))
   expect(readdirSync(folder).filter((name) => /fresh|partial/.test(name))).toEqual([])
   await server.stop()
 })
