@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { McpServer } from './mcp.ts'
 import { OutputSchema } from './output-schema.ts'
+import { MultiagentParam, Subagent } from './multiagent.ts'
 import { Policy } from './tool-policy.ts'
 
 export const PermissionMode = z.enum(['default', 'acceptEdits', 'plan', 'bypassPermissions', 'dontAsk'])
@@ -95,9 +96,9 @@ export const AgentFields = z.object({
   permission_rules: PermissionRules.nullish().describe('The policy table; a `deny` always wins, then the closer rule'),
   mcp_servers: z.array(McpServer).max(20).nullish().describe('Each needs an `mcp_toolset` in `tools`'),
   skills: z.array(z.unknown()).max(64).nullish(),
-  subagents: z.array(z.unknown()).max(20).nullish(),
-  multiagent: z.unknown().optional(),
   output_schema: OutputSchema.nullish(),
+  subagents: z.array(Subagent).max(20).nullish().describe('Beside those of `multiagent`, or instead'),
+  multiagent: MultiagentParam.nullish(),
 })
 export type AgentFields = z.infer<typeof AgentFields>
 
@@ -153,7 +154,8 @@ export const SessionAgent = z
     tools: z.array(z.looseObject({ type: z.string() })),
     mcp_servers: z.array(z.looseObject({ type: z.string(), name: z.string() })),
     skills: z.array(z.unknown()),
-    multiagent: z.null(),
+    multiagent: z.looseObject({ type: z.string() }).nullable(),
+    subagents: z.array(Subagent).optional(),
     execution_identity: z.object({ type: z.literal('service_account') }),
     permission_mode: PermissionMode,
     allowed_tools: z.array(z.string()),

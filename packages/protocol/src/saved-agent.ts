@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { AgentFields, SessionAgent } from './agent.ts'
+import type { Multiagent, Subagent } from './multiagent.ts'
 import { Metadata, PageQuery } from './session.ts'
 
 /** Bytes of an agent's definition as JSON, at most: every session keeps a copy of it. */
@@ -39,7 +40,12 @@ export const UpdateAgent = AgentFields.extend({
 export type UpdateAgent = z.infer<typeof UpdateAgent>
 
 /** What is kept of an agent under a version; never changed afterwards. */
-export type AgentDefinition = Omit<SessionAgent, 'type' | 'id' | 'version' | 'permission_rules'> & {
+export type AgentDefinition = Omit<
+  SessionAgent,
+  'type' | 'id' | 'version' | 'permission_rules' | 'multiagent' | 'subagents'
+> & {
+  multiagent: Multiagent | null
+  subagents: Subagent[]
   permission_rules: NonNullable<SessionAgent['permission_rules']>
   metadata: Record<string, string>
 }

@@ -1,7 +1,8 @@
 import type { Agent } from '@troupe/protocol/saved-agent'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { archiveAgent, createAgent, updateAgent } from '../src/agents/saved-agents.ts'
-import { agentOfSession, requireAgent } from '../src/agents/agent-of-session.ts'
+import { agentOfSession } from '../src/agents/agent-of-session.ts'
+import { requireAgent } from '../src/agents/find-agent.ts'
 import { systemClock } from '../src/lib/clock.ts'
 import { type Reply, type TestServer, testServer } from './support/server.ts'
 

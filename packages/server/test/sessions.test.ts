@@ -70,6 +70,7 @@ describe('creating', () => {
         mcp_servers: [],
         skills: [],
         multiagent: null,
+        subagents: [],
         execution_identity: { type: 'service_account' },
         permission_mode: 'default',
         allowed_tools: [],
@@ -460,8 +461,6 @@ describe('what comes later', () => {
     ['vault_ids', { vault_ids: ['vlt_1'] }],
     ['retention', { retention: { ttl_seconds: 1 } }],
     ['agent.skills', { agent: { type: 'inline', skills: [{}] } }],
-    ['agent.subagents', { agent: { type: 'inline', subagents: [{}] } }],
-    ['agent.multiagent', { agent: { type: 'inline', multiagent: { type: 'coordinator' } } }],
     ['model.speed', { agent: { type: 'inline', model: { id: 'opus', speed: 'fast' } } }],
     ['user.define_outcome', { initial_events: [{ type: 'user.define_outcome', description: 'x' }] }],
   ])('S29 a create with %s is refused by name, not done without it', async (name, body) => {

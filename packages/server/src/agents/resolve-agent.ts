@@ -1,7 +1,9 @@
 import type { AgentFields, InlineAgent, SessionAgent } from '@troupe/protocol/agent'
 import { ApiError } from '@troupe/protocol/error'
 import { newId } from '@troupe/protocol/ids'
+import type { Multiagent } from '@troupe/protocol/multiagent'
 import type { AgentDefinition } from '@troupe/protocol/saved-agent'
+import { distinct, noSubagents } from './subagents.ts'
 import { toolRules } from './agent-tools.ts'
 import { mcpServers } from './mcp-servers.ts'
 import { checkOutputSchema } from './output-schema.ts'
@@ -22,15 +24,16 @@ export interface AgentLimits {
 }
 const STRICTEST: AgentLimits = { allowStdioMcp: false }
 
+/** Fields of a request, its subagents looked up. */
+export type DefinedFields = Omit<AgentFields, 'multiagent'> & { multiagent?: Multiagent | null | undefined }
+
 /**
  * What a request says about an agent, as it is kept: every field there, tools written out. Defining it again from what
  * it shows gives the same. Throws `unsupported_feature` for what this version lacks, `validation_failed` for a toolset
  * or rule of the wrong form, `mcp_server_refused` for an MCP server that may not be used.
  */
-export function defineAgent(fields: AgentFields, name: string, limits: AgentLimits = STRICTEST): AgentDefinition {
-  for (const field of ['skills', 'subagents'] as const)
-    if (fields[field]?.length) throw unsupported(`agent.${field} is not supported yet; leave it out.`)
-  if (fields.multiagent) throw unsupported('agent.multiagent is not supported yet; leave it out.')
+export function defineAgent(fields: DefinedFields, name: string, limits: AgentLimits = STRICTEST): AgentDefinition {
+  if (fields.skills?.length) throw unsupported('agent.skills is not supported yet; leave it out.')
   const config = typeof fields.model === 'string' ? { id: fields.model } : fields.model
   const effort = fields.effort ?? (typeof config?.effort === 'string' ? config.effort : config?.effort?.type)
   if (config?.speed === 'fast') throw unsupported('model.speed "fast" is not supported yet.')
@@ -44,7 +47,8 @@ export function defineAgent(fields: AgentFields, name: string, limits: AgentLimi
     tools,
     mcp_servers: mcpServers(fields.mcp_servers ?? [], tools, limits.allowStdioMcp),
     skills: [],
-    multiagent: null,
+    multiagent: fields.multiagent ?? null,
+    subagents: distinct(fields.subagents ?? []),
     execution_identity: { type: 'service_account' },
     permission_mode: fields.permission_mode ?? 'default',
     allowed_tools: [...new Set(fields.allowed_tools ?? [])],
@@ -71,13 +75,15 @@ export function sessionAgent(
     ...definition,
     model: { ...model, id: model.id === NO_MODEL ? (defaultModel ?? NO_MODEL) : model.id },
     allowed_tools: [...new Set([...allowed, ...definition.allowed_tools])],
-    disallowed_tools: [...new Set([...disabled, ...definition.disallowed_tools])],
+    disallowed_tools: [
+      ...new Set([...disabled, ...noSubagents(definition.multiagent), ...definition.disallowed_tools]),
+    ],
   }
 }
 
 /** An agent that is given whole; the built-in one where none is. Throws as `defineAgent` does. */
 export const resolveAgent = (
-  agent: InlineAgent | undefined,
+  agent: (DefinedFields & Pick<InlineAgent, 'type' | 'name'>) | undefined,
   defaultModel: string | null,
   limits: AgentLimits = STRICTEST,
 ): SessionAgent =>

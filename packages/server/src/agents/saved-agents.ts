@@ -12,7 +12,9 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../lib/clock.ts'
 import { AgentChanged, AgentLimit, type AgentRow, type AgentStore } from '../store/agents.ts'
 import type { SessionChange } from '../store/store.ts'
-import { mergeFields, requireAgent } from './agent-of-session.ts'
+import { requireAgent } from './find-agent.ts'
+import { mergeFields } from './merge-agent.ts'
+import { rosterOf } from './multiagent.ts'
 import { type AgentLimits, DEFAULT_AGENT_ID, defineAgent } from './resolve-agent.ts'
 
 /** What the use cases work with, and whose agents they see. */
@@ -26,13 +28,14 @@ export interface AgentContext {
 type Effect = SessionChange['effect']
 
 /** Saves an agent at version 1. Throws `validation_failed`, `unsupported_feature`, `agent_limit`. */
-export function createAgent(
+export async function createAgent(
   { agents, clock, workspaceId, limits }: AgentContext,
   body: CreateAgent,
   effectOf: (id: string) => Effect,
 ): Promise<AgentRow> {
   assertIdentity(body)
-  const definition = { ...defineAgent(body, body.name, limits), metadata: body.metadata ?? {} }
+  const multiagent = await rosterOf(agents, workspaceId, body.multiagent, null)
+  const definition = { ...defineAgent({ ...body, multiagent }, body.name, limits), metadata: body.metadata ?? {} }
   assertSize(definition)
   const id = newId('agent')
   const row = { id, workspaceId, definition, source: 'api' as const, file: null, contentHash: null }
@@ -47,7 +50,7 @@ export function createAgent(
 export async function updateAgent(
   { agents, clock, workspaceId, limits }: AgentContext,
   id: string,
-  { version, metadata, ...fields }: UpdateAgent,
+  { version, metadata, multiagent, ...fields }: UpdateAgent,
   ifMatch: number | null,
   effect: Effect,
 ): Promise<AgentRow> {
@@ -63,8 +66,9 @@ export async function updateAgent(
       )
     if (ifMatch !== null && ifMatch !== row.version)
       throw new ApiError('precondition_failed', `If-Match names version ${ifMatch}; agent ${id} is at ${row.version}.`)
+    const roster = await rosterOf(agents, workspaceId, multiagent, row.definition.multiagent)
     const definition = {
-      ...mergeFields(row.definition, fields, limits),
+      ...mergeFields(row.definition, { ...fields, multiagent: roster }, limits),
       metadata: mergeMetadata(row.definition, metadata),
     }
     if (isDeepStrictEqual(definition, row.definition)) return row

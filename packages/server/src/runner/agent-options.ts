@@ -1,6 +1,7 @@
 import type { McpServerConfig, Options } from '@anthropic-ai/claude-agent-sdk'
 import type { SessionAgent } from '@troupe/protocol/agent'
 import type { McpServer } from '@troupe/protocol/mcp'
+import { subagentsOf } from '../agents/subagents.ts'
 import { CLIENT_TOOLS } from './policy.ts'
 
 /** Where an agent finds the tools of its client. */
@@ -14,7 +15,7 @@ export function agentOptions(
   agent: SessionAgent,
   clientTools: ClientToolsEndpoint | null,
   allowStdio: boolean,
-): Pick<Options, 'mcpServers' | 'mcpServersDelivery' | 'strictMcpConfig'> {
+): Pick<Options, 'mcpServers' | 'mcpServersDelivery' | 'strictMcpConfig' | 'agents'> {
   const servers: Record<string, McpServerConfig> = {}
   for (const server of agent.mcp_servers as McpServer[])
     // What was allowed when the session began may not be any more; who watches the servers tells that it is missing.
@@ -32,9 +33,24 @@ export function agentOptions(
       url: clientTools.url,
       headers: { authorization: `Bearer ${clientTools.token}` },
     }
+  const subagents = subagentsOf(agent).map(
+    ({ name, description, system, model, effort, tools, disallowed_tools }) =>
+      [
+        name,
+        {
+          description,
+          prompt: system,
+          ...(model && { model }),
+          ...(effort && { effort }),
+          ...(tools && { tools }),
+          ...(disallowed_tools && { disallowedTools: disallowed_tools }),
+        },
+      ] as const,
+  )
   return {
     // None but these: what lies in the workdir names no servers.
     strictMcpConfig: true,
+    ...(subagents.length > 0 && { agents: Object.fromEntries(subagents) }),
     ...(Object.keys(servers).length > 0 && {
       mcpServers: servers,
       // Not on the command line, which every user of the machine can read.

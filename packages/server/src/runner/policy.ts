@@ -2,6 +2,7 @@ import type { PermissionMode, PermissionRule, SessionAgent } from '@troupe/proto
 import { TOOLSET_TOOLS, type ToolsetTool } from '@troupe/protocol/agent'
 import type { ApprovalKind } from '@troupe/protocol/approval'
 import { isMcpToolOff, mcpRules } from '../agents/mcp-servers.ts'
+import { isSubagentOff } from '../agents/subagents.ts'
 import { closeness, isInside, onlyLooks, pathOf, ruleMatches } from '../agents/permission-rules.ts'
 import type { SessionRow } from '../store/store.ts'
 import type { GrantRow } from '../store/approvals.ts'
@@ -64,14 +65,14 @@ export class PermissionTable {
   readonly #entries: Entry[]
   readonly #mode: PermissionMode
   readonly #cwd: string
-  readonly #tools: SessionAgent['tools']
+  readonly #agent: SessionAgent
   readonly #nobody: string | null
 
   constructor(session: SessionRow, grants: readonly GrantRow[]) {
     const { agent, options } = session
     this.#mode = agent.permission_mode
     this.#cwd = session.cwd
-    this.#tools = agent.tools
+    this.#agent = agent
     this.#entries = [
       ...entriesOf(agent),
       ...(options.rules ?? []).map((rule) => ({ ...rule, rank: 1 as const })),
@@ -96,10 +97,12 @@ export class PermissionTable {
   }
 
   #judge(name: string, input: unknown): Evaluation {
-    if (isMcpToolOff(this.#tools, name))
+    if (isMcpToolOff(this.#agent.tools, name))
       return { permission: 'deny', kind: 'tool_confirmation', reason: `${name} is off in the agent's toolset.` }
     // It is offered only where a schema was asked for, and is the answer itself.
     if (name === ANSWER) return { permission: 'allow', kind: 'tool_confirmation', reason: 'It is the answer.' }
+    if (isSubagentOff(this.#agent, name, input))
+      return { permission: 'deny', kind: 'tool_confirmation', reason: 'Only agents of its roster may be started.' }
     const kind: ApprovalKind =
       name === 'AskUserQuestion' ? 'question' : isClientTool(name) ? 'custom_tool_result' : 'tool_confirmation'
     const call = { name, input, cwd: this.#cwd }
