@@ -101,6 +101,19 @@ describe('the transcript', () => {
     expect(fine).not.toMatch(/<details[^>]* open/)
     expect(fine).toContain('2 lines')
   })
+
+  test('U18 the answer of a session with a schema stands open, each field by its name; what did not fit says why', () => {
+    const html = (made: ReturnType<typeof toolCall>) => {
+      const [item] = viewOf(made).items
+      if (item?.kind !== 'tool') throw new Error('no tool')
+      return renderToStaticMarkup(createElement(ToolCall, { item, waiting: false, live: false, open: null }))
+    }
+    const answer = html(toolCall('StructuredOutput', { city: 'Rome', people: 4 }, 'Structured output provided'))
+    for (const shown of [' open=""', '>Answer<', '<dt>city</dt><dd>Rome</dd>', '<dd>4</dd>'])
+      expect(answer).toContain(shown)
+    expect(answer).not.toContain('provided')
+    expect(html(toolCall('StructuredOutput', { city: 3 }, '/city must be string', true))).toContain('must be string')
+  })
 })
 
 describe('sessions', () => {

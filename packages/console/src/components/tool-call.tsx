@@ -24,6 +24,7 @@ const ICONS: Record<string, IconName> = {
   WebFetch: 'globe',
   WebSearch: 'globe',
   AskUserQuestion: 'approvals',
+  StructuredOutput: 'list',
 }
 
 export const verbOf = (words: Words, { name, server }: Pick<ToolItem, 'name' | 'server'>): string =>
@@ -50,7 +51,7 @@ export function callState(item: ToolItem, waiting: boolean): CallState {
   return waiting ? 'waiting' : 'running'
 }
 
-/** One tool call: a line when folded, the tool's own view when opened. A failure opens by itself. */
+/** One tool call: a line when folded, the tool's own view when opened. A failure opens by itself, and so does an answer. */
 export const ToolCall = memo(function ToolCall({
   item,
   waiting,
@@ -68,7 +69,7 @@ export const ToolCall = memo(function ToolCall({
   const words = useWords()
   const state = callState(item, waiting)
   const [chosen, setChosen] = useState<boolean | null>(null)
-  const open = chosen ?? forced ?? (state === 'failed' || state === 'denied')
+  const open = chosen ?? forced ?? (state === 'failed' || state === 'denied' || item.name === 'StructuredOutput')
   return (
     <details className="tool" open={open} data-tool={item.name}>
       <summary
@@ -137,7 +138,7 @@ function Result({ item }: { item: ToolItem }) {
   if (!item.result) return null
   const out = textOf(item.result.content).trim()
   // The diff says already what was written.
-  if (!item.result.isError && /^(Write|Edit|MultiEdit|TodoWrite)$/.test(item.name)) return null
+  if (!item.result.isError && /^(Write|Edit|MultiEdit|TodoWrite|StructuredOutput)$/.test(item.name)) return null
   return (
     <>
       {out !== '' && (

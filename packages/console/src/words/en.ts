@@ -104,6 +104,7 @@ export const en = {
     WebFetch: 'Fetch',
     WebSearch: 'Search the web',
     AskUserQuestion: 'Ask',
+    StructuredOutput: 'Answer',
   } as Record<string, string>,
   tool: {
     running: 'running',

@@ -106,6 +106,7 @@ export const ja: Words = {
     WebFetch: '取得',
     WebSearch: 'ウェブ検索',
     AskUserQuestion: '質問',
+    StructuredOutput: '答え',
   },
   tool: {
     running: '実行中',
