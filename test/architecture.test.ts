@@ -167,11 +167,12 @@ describe('folders of the server', () => {
     log: { all: ['store'] },
     webhooks: { all: ['log', 'store'] },
     metrics: { all: ['log', 'store'] },
+    access: { all: ['sessions', 'log', 'store'] },
     agents: { all: ['store'] },
     snapshots: { all: ['store'] },
     sessions: { all: ['log', 'store', 'agents', 'snapshots'] },
     runner: { all: ['sessions', 'log', 'store', 'agents', 'snapshots'] },
-    http: { all: ['sessions', 'agents', 'webhooks', 'log', 'capabilities'], types: ['store', 'metrics'] },
+    http: { all: ['sessions', 'agents', 'webhooks', 'access', 'log', 'capabilities'], types: ['store', 'metrics'] },
   }
   /** Values that may be imported where otherwise only types are: a class of errors is known by `instanceof`. */
   const EXCEPTIONS = [`${SERVER}/http/errors.ts ${SERVER}/store/store`]

@@ -1,6 +1,7 @@
 import Fastify from 'fastify'
 import { newId } from '@troupe/protocol/ids'
 import { join } from 'node:path'
+import { RateLimits } from '../../packages/server/src/access/rate-limit.ts'
 import { resolveAgent } from '../../packages/server/src/agents/resolve-agent.ts'
 import { buildServer } from '../../packages/server/src/http/server.ts'
 import { systemClock } from '../../packages/server/src/lib/clock.ts'
@@ -67,7 +68,10 @@ const server = await buildServer({
   clientTools: new ClientToolTokens(),
   metrics: new Metrics(),
   cursorKey: Buffer.alloc(32),
-  config: { host: '127.0.0.1', port: 0, corsOrigins: [] },
+  config: { host: '127.0.0.1', port: 0, corsOrigins: [], allowedHosts: [] },
+  access: { keys: store.keys, clock: systemClock, required: false },
+  rates: new RateLimits(systemClock),
+  noteUse: () => undefined,
   about: {
     version: '0',
     agentSdkVersion: '0',

@@ -29,6 +29,14 @@ const invalid = (status: number, title: string): ErrorKind => ({
 const missing = (title: string, status = 404): ErrorKind => ({ status, type: 'not_found_error', title, retry: false })
 const conflict = (title: string, retry = false): ErrorKind => ({ status: 409, type: 'conflict_error', title, retry })
 
+const unauthorised = (title: string): ErrorKind => ({
+  status: 401,
+  type: 'authentication_error',
+  title,
+  retry: false,
+})
+const forbidden = (title: string): ErrorKind => ({ status: 403, type: 'permission_error', title, retry: false })
+
 /** Every error a caller can cause, by code. `docs/errors.md` lists the same codes; a test compares the two. */
 export const ERRORS = {
   validation_failed: invalid(400, 'The request does not have the right form'),
@@ -55,6 +63,24 @@ export const ERRORS = {
     status: 403,
     type: 'permission_error',
     title: 'That web origin may not use this server',
+    retry: false,
+  },
+  missing_credentials: unauthorised('No key was sent'),
+  invalid_api_key: unauthorised('That key is not good'),
+  token_expired: unauthorised('That token has ended'),
+  scope_missing: forbidden('The key may not do that'),
+  permission_mode_not_allowed: forbidden('The key may not use that permission mode'),
+  model_not_allowed: forbidden('The key may not use that model'),
+  cwd_not_allowed: forbidden('The key may not use that workdir'),
+  limit_not_allowed: forbidden('The key may not have that much'),
+  api_key_not_found: missing('There is no such key'),
+  workspace_not_found: missing('There is no such workspace'),
+  access_limit: conflict('There are as many as there may be'),
+  rate_limited: { status: 429, type: 'rate_limit_error', title: 'Too many requests', retry: true },
+  daily_budget_reached: {
+    status: 429,
+    type: 'rate_limit_error',
+    title: "The day's budget is spent",
     retry: false,
   },
   session_not_found: missing('There is no such session'),

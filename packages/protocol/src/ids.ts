@@ -6,7 +6,21 @@ const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const NATIVE = /^([a-z]+)_([0-7][0-9a-hjkmnp-tv-z]{25})$/
 
-export type IdPrefix = 'agent' | 'env' | 'sesn' | 'turn' | 'sevt' | 'sthr' | 'grant' | 'req' | 'node' | 'whk' | 'whd'
+export type IdPrefix =
+  | 'agent'
+  | 'env'
+  | 'sesn'
+  | 'turn'
+  | 'sevt'
+  | 'sthr'
+  | 'grant'
+  | 'req'
+  | 'node'
+  | 'whk'
+  | 'whd'
+  | 'apikey'
+  | 'wrkspc'
+  | 'token'
 
 let lastMs = 0
 let lastCounter = 0

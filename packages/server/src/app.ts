@@ -14,6 +14,9 @@ import { EventLog } from './log/event-log.ts'
 import { Previews } from './log/previews.ts'
 import { Wakeups } from './log/wakeups.ts'
 import { Metrics } from './metrics/metrics.ts'
+import { NotedUse } from './access/noted-use.ts'
+import { RateLimits } from './access/rate-limit.ts'
+import { needsKeys } from './access/requirement.ts'
 import { agentEnv, makeConfigDir } from './runner/agent-env.ts'
 import { ModelBackoff } from './runner/model-backoff.ts'
 import { type Containment, detectContainment } from './runner/containment.ts'
@@ -35,6 +38,8 @@ import { systemResolver } from './webhooks/resolve.ts'
 import { sender } from './webhooks/send.ts'
 
 export interface AppOptions {
+  /** Gets the secret of the first key, before anything of it is stored. */
+  onFirstKey?: (secret: string) => void
   logger?: Logger
   clock?: Clock
   /** A demo model that somebody else started and will close. */
@@ -47,6 +52,10 @@ export interface AppOptions {
 }
 
 export interface App {
+  /** Whether callers need a key. */
+  readonly keysNeeded: boolean
+  /** What each route needs. */
+  readonly needs: HttpServer['needs']
   readonly url: string
   readonly config: Config
   readonly model: ModelSource
@@ -84,8 +93,20 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     undo.push(() => sqlite.close())
     const store = options.wrapStore?.(sqlite) ?? sqlite
     const sweep = (boot: boolean) =>
-      store.sweep({ idempotency: clock.now() - IDEMPOTENCY_MS, outbox: clock.now() - OUTBOX_MS }, boot)
+      store.sweep(
+        {
+          idempotency: clock.now() - IDEMPOTENCY_MS,
+          outbox: clock.now() - OUTBOX_MS,
+          tokens: clock.now() - SWEEP_EVERY_MS,
+        },
+        boot,
+      )
     await sweep(true)
+    const keys = store.keys
+    const required = await needsKeys({ keys, clock }, config, options.onFirstKey ?? (() => undefined))
+    const access = { keys, clock, required }
+    const use = new NotedUse(keys, () => clock.now(), logger)
+    undo.push(() => use.stop())
     const model = chooseModelSource(config.env, config.demo_model)
     const demoModel = model.source === 'demo' ? (options.demoModel ?? (await startDemo())) : null
     if (demoModel && !options.demoModel) undo.push(() => demoModel.close())
@@ -195,8 +216,16 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       clock,
       clientTools,
       metrics,
+      access,
+      rates: new RateLimits(clock),
+      noteUse: (key) => use.note(key),
       cursorKey: keyOf(join(config.data_dir, 'cursor.key')),
-      config: { host: config.host, port: config.port, corsOrigins: config.cors_origins },
+      config: {
+        host: config.host,
+        port: config.port,
+        corsOrigins: config.cors_origins,
+        allowedHosts: config.allowed_hosts,
+      },
       about: {
         version,
         agentSdkVersion: agentSdkVersion(),
@@ -227,6 +256,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     let stopping: Promise<void> | null = null
     return {
       url: server.url,
+      keysNeeded: required,
+      needs: server.needs,
       config,
       model,
       containment,

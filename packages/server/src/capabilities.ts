@@ -30,7 +30,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'webhooks', status: 'yes' },
   { id: 'schedules', status: 'not yet' },
   { id: 'console', status: 'yes' },
-  { id: 'api_keys', status: 'not yet' },
+  { id: 'api_keys', status: 'yes' },
   { id: 'metrics', status: 'yes' },
   { id: 'cluster', status: 'not yet' },
 ]

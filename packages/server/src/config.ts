@@ -33,7 +33,18 @@ const optional = z.string().trim().min(1).nullable()
  * (`TROUPE_DATA_DIR`) follow.
  */
 export const ConfigSchema = z.object({
-  host: z.string().trim().min(1).default('127.0.0.1').describe('Address to listen on. Only loopback until keys exist'),
+  host: z.string().trim().min(1).default('127.0.0.1').describe('Address to listen on; beyond loopback only with keys'),
+  auth: z
+    .enum(['auto', 'on', 'off'])
+    .default('auto')
+    .describe(
+      'Whether every caller needs a key; auto: as soon as there is one. `on` prints a first key where there is none',
+    ),
+  allowed_hosts: list
+    .default([])
+    .describe(
+      'Names under which this server is reached besides its address and localhost, comma separated; `*`: any, with keys only',
+    ),
   port: integer(0, 65_535).default(8000).describe('Port to listen on; 0 takes a free one'),
   data_dir: z.string().min(1).default('.troupe').describe('Folder for everything the server keeps'),
   cors_origins: list
@@ -156,9 +167,13 @@ export function loadConfig(sources: ConfigSources = {}): Config {
         `${from.get(setting) ?? setting}: ${issue.message}; received ${JSON.stringify(raw[setting as Setting])}`,
       )
     }
-  if (parsed.success && !isLoopback(parsed.data.host))
+  if (parsed.success && !isLoopback(parsed.data.host) && parsed.data.auth === 'off')
     problems.push(
-      `${from.get('host') ?? 'host'}: ${JSON.stringify(parsed.data.host)} is not a loopback address. This version has no keys yet, and an open agent server runs anyone's code; use 127.0.0.1, or put a proxy that authenticates in front.`,
+      `${from.get('host') ?? 'host'}: ${JSON.stringify(parsed.data.host)} is not a loopback address, and ${from.get('auth') ?? 'auth'} is off. An open agent server runs anyone's code; set TROUPE_AUTH=on, or use 127.0.0.1.`,
+    )
+  if (parsed.success && parsed.data.allowed_hosts.includes('*') && parsed.data.auth !== 'on')
+    problems.push(
+      `${from.get('allowed_hosts')}: "*" is only for a server whose callers all need a key: set TROUPE_AUTH=on.`,
     )
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
   const path = (text: string) => (isAbsolute(text) ? text : resolve(cwd, text))

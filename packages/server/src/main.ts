@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import { type App, startApp, version } from './app.ts'
@@ -16,7 +17,7 @@ export async function serve(config: Config): Promise<number> {
       ? pino({ level: config.log_level }, pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss', sync: true }))
       : pino({ level: config.log_level })
   logWarnings(logger)
-  const app = await startApp(config, { logger })
+  const app = await startApp(config, { logger, onFirstKey: (secret) => writeSync(1, firstKey(secret, tty)) })
   const { promise, resolve } = Promise.withResolvers<number>()
   let signals = 0
   const onSignal = (signal: NodeJS.Signals) => {
@@ -42,6 +43,12 @@ export async function serve(config: Config): Promise<number> {
   process.stdout.write(tty ? banner(app) : `${JSON.stringify(startLine(app))}\n`)
   return promise
 }
+
+/** Written at once, because nothing keeps it: what is not read here is lost. */
+const firstKey = (secret: string, tty: boolean): string =>
+  tty
+    ? `\n  \x1b[33mThe first key, with every right. It is shown this once:\x1b[0m\n\n  ${secret}\n`
+    : `${JSON.stringify({ level: 30, time: Date.now(), msg: 'first key, shown this once', key: secret })}\n`
 
 /** Node's warnings are log lines here. The Agent SDK's advice about its own options is not the operator's business. */
 function logWarnings(logger: Logger): void {
@@ -74,6 +81,7 @@ export function banner(app: App): string {
     `  Agents   ${config.max_running} at once; ${app.containment.note}`,
     model.source === 'demo' ? `  \x1b[33mModel    ${model.note}\x1b[0m` : `  Model    ${model.note}`,
   ]
+  lines.push(`  Keys     ${app.keysNeeded ? 'every caller needs one' : 'nobody on this machine needs one'}`)
   for (const origin of config.cors_origins)
     lines.push(
       `  \x1b[31mCORS     ${origin === '*' ? 'pages of EVERY web site' : origin === 'null' ? 'local files and sandboxed pages ("null")' : origin} may drive this server and run code here\x1b[0m`,

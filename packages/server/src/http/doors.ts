@@ -1,5 +1,6 @@
 import { ApiError } from '@troupe/protocol/error'
 import type { FastifyReply } from 'fastify'
+import { isIP } from 'node:net'
 import { isLoopback } from '../lib/loopback.ts'
 import type { Server } from './server.ts'
 
@@ -10,19 +11,31 @@ const LOCAL_NAMES = new Set(['localhost', '[::1]', '::1'])
  * `Host`; one that comes from a page must come from our own or from an origin that was configured; a body must be
  * JSON, which a foreign form cannot send. CORS is never combined with credentials.
  */
-export function closedDoors(server: Server, config: { host: string; corsOrigins: string[] }): void {
+export function closedDoors(
+  server: Server,
+  config: { host: string; corsOrigins: string[]; allowedHosts: string[] },
+  needsKey: boolean,
+): void {
   const anyOrigin = config.corsOrigins.includes('*')
   const origins = new Set(config.corsOrigins)
+
+  const hosts = new Set(config.allowedHosts.map((name) => name.toLowerCase()))
 
   const hostAllowed = (host: string | undefined) => {
     if (host === undefined) return false
     const name = host.replace(/:\d+$/, '').toLowerCase()
-    return LOCAL_NAMES.has(name) || name === config.host.toLowerCase() || isLoopback(name)
+    if (LOCAL_NAMES.has(name) || name === config.host.toLowerCase() || isLoopback(name)) return true
+    // Whoever is reached from elsewhere has names; a rebound one is none of them. An address cannot be rebound.
+    if (needsKey && !isLoopback(config.host) && isIP(name.replace(/^\[|\]$/g, '')) !== 0) return true
+    return hosts.has(name) || hosts.has('*')
   }
   const allowOrigin = (reply: FastifyReply, origin: string) => {
     void reply.header('access-control-allow-origin', anyOrigin ? '*' : origin)
     if (!anyOrigin) void reply.header('vary', 'origin')
-    void reply.header('access-control-expose-headers', 'request-id, retry-after, x-should-retry, idempotent-replayed')
+    void reply.header(
+      'access-control-expose-headers',
+      'request-id, retry-after, ratelimit, ratelimit-policy, www-authenticate, x-should-retry, idempotent-replayed',
+    )
   }
 
   server.addHook('onRequest', (request, reply, done) => {
@@ -32,10 +45,11 @@ export function closedDoors(server: Server, config: { host: string; corsOrigins:
       return done(
         new ApiError(
           'misdirected_host',
-          `Host ${JSON.stringify(host ?? '')} does not name this server; use 127.0.0.1 or localhost.`,
+          `Host ${JSON.stringify(host ?? '')} does not name this server; use 127.0.0.1 or localhost, or let its operator allow the name with TROUPE_ALLOWED_HOSTS.`,
         ),
       )
-    if (origin === undefined || origin === `http://${host}`) return done()
+    // Behind a proxy that ends TLS our own pages are https; the name was looked at above.
+    if (origin === undefined || origin === `http://${host}` || origin === `https://${host}`) return done()
     if (!anyOrigin && !origins.has(origin))
       return done(
         new ApiError(

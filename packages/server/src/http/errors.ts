@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from '../lib/logger.ts'
 import { QueueFull, StorageUnavailable } from '../store/store.ts'
 import type { Console } from './routes/console.ts'
+import { loggedUrl } from './credentials.ts'
 import type { Server } from './server.ts'
 
 /** Paths of the origin API, whose clients expect plain JSON with `detail`. */
@@ -13,7 +14,7 @@ export function answerErrors(server: Server, logger: Logger, console: Console): 
   server.setErrorHandler((error, request, reply) => {
     const known = toApiError(error)
     if (known.status >= 500)
-      logger.error({ req: request.id, url: request.url, err: known.cause ?? error }, known.message)
+      logger.error({ req: request.id, url: loggedUrl(request), err: known.cause ?? error }, known.message)
     return sendError(request, reply, known)
   })
   server.setNotFoundHandler((request, reply) => {
@@ -57,7 +58,14 @@ export function sendError(request: FastifyRequest, reply: FastifyReply, error: A
   return reply.serializer(JSON.stringify).send(body)
 }
 
-const RETRY = new Set(['idempotency_in_progress', 'queue_full', 'internal', 'draining', 'storage_unavailable'])
+const RETRY = new Set([
+  'rate_limited',
+  'idempotency_in_progress',
+  'queue_full',
+  'internal',
+  'draining',
+  'storage_unavailable',
+])
 const retries = (error: ApiError) => RETRY.has(error.code)
 
 /** When to come back to a full queue: about the time of a short turn. */

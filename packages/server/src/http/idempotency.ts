@@ -32,7 +32,7 @@ export function idempotency(server: Server, { store, clock }: SessionContext): v
       throw new ApiError('validation_failed', 'Idempotency-Key must have 1 to 255 characters.', {
         errors: [{ pointer: 'header:idempotency-key', code: 'too_big', detail: '1 to 255 characters' }],
       })
-    const principal = `${request.caller.principal} ${request.method} ${request.url.split('?', 1)[0]}`
+    const principal = `${request.caller.credential} ${request.method} ${request.url.split('?', 1)[0]}`
     const known = await store.beginIdempotent(principal, key, fingerprint(request), clock.now())
     const claim = `${principal}\n${key}`
     const take = () => {

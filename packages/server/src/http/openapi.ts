@@ -20,6 +20,7 @@ export async function openApi(server: Server, version: string): Promise<void> {
         { name: 'Events', description: "A session's log, which is also its inbox" },
         { name: 'Turns', description: 'From an input to its result' },
         { name: 'Webhooks', description: 'Events sent to your server, signed, until they arrive' },
+        { name: 'Access', description: 'Keys, workspaces, and tokens for browsers' },
         { name: 'Server', description: 'Health, models and what this server can do' },
         { name: 'Origin API', description: 'The five endpoints of the article this project implements, and two more' },
       ],

@@ -10,9 +10,13 @@ import type { Service } from '../lib/service.ts'
 import type { Previews } from '../log/previews.ts'
 import type { SessionContext } from '../sessions/context.ts'
 import type { Metrics } from '../metrics/metrics.ts'
+import type { AccessContext } from '../access/context.ts'
+import type { RateLimits } from '../access/rate-limit.ts'
 import type { WebhookContext } from '../webhooks/endpoints.ts'
 import type { Admission } from '../sessions/queue-status.ts'
-import { callers } from './caller.ts'
+import { callers, routeNeeds } from './caller.ts'
+import { loggedUrl } from './credentials.ts'
+import type { Need } from './needs.ts'
 import { Cursors } from './cursor.ts'
 import { closedDoors } from './doors.ts'
 import { answerErrors } from './errors.ts'
@@ -35,6 +39,7 @@ import { sessionRoutes } from './routes/sessions.ts'
 import { threadRoutes } from './routes/threads.ts'
 import { turnRoutes } from './routes/turns.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
+import { accessRoutes } from './routes/access.ts'
 import { usageRoutes } from './routes/usage.ts'
 
 export interface About {
@@ -53,10 +58,14 @@ export interface HttpContext {
   webhooks: WebhookContext
   logger: Logger
   clock: Clock
-  config: { host: string; port: number; corsOrigins: string[] }
+  config: { host: string; port: number; corsOrigins: string[]; allowedHosts: string[] }
   about: About
   clientTools: ClientToolTokens
   metrics: Metrics
+  access: AccessContext
+  rates: RateLimits
+  /** Notes that a key was used, now; written later. */
+  noteUse(key: string): void
   /** Signs page cursors. */
   cursorKey: Buffer
 }
@@ -81,6 +90,8 @@ export type Server = FastifyInstance<
 export interface HttpServer extends Service {
   readonly url: string
   readonly fastify: Server
+  /** What each route needs. */
+  readonly needs: ReadonlyMap<string, Need | null>
   /** From now on work is refused with `draining`; reading and watching go on. */
   drain(): void
 }
@@ -106,6 +117,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
   fastify.setValidatorCompiler(validatorCompiler)
   // Answers are made from our own types; the schemas document them and tests hold the two together.
   fastify.setSerializerCompiler(() => (data) => JSON.stringify(data))
+  const needs = routeNeeds(fastify)
   const console = consoleRoutes(fastify)
   const routes: RouteContext = {
     ...context,
@@ -115,14 +127,14 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     console,
   }
   answerErrors(fastify, context.logger, console)
-  closedDoors(fastify, context.config)
-  callers(fastify)
+  closedDoors(fastify, context.config, context.access.required)
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.header('request-id', request.id)
     if (draining && request.method !== 'GET' && request.method !== 'OPTIONS')
       done(new ApiError('draining', 'The server is shutting down; send this again to the next one.', { retryAfter: 5 }))
     else done()
   })
+  callers(fastify, context)
   await openApi(fastify, context.about.version)
   ownWorkspaceOnly(fastify, context.sessions)
   idempotency(fastify, context.sessions)
@@ -137,7 +149,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
       {
         req: request.id,
         method: request.method,
-        url: request.url,
+        url: loggedUrl(request),
         status: reply.statusCode,
         ms: Math.round(reply.elapsedTime),
       },
@@ -160,11 +172,13 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     webhookRoutes(server, routes)
     queueRoutes(server, routes)
     usageRoutes(server, routes)
+    accessRoutes(server, routes)
     threadRoutes(server, routes)
     agentRoutes(server, routes)
   })
   return {
     fastify,
+    needs,
     get url() {
       return url
     },

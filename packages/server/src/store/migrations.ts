@@ -320,4 +320,50 @@ export const MIGRATIONS: readonly string[] = [
   `,
   REWINDS_MIGRATION,
   TOTALS_MIGRATION,
+  // Who may ask. Of secrets only hashes are kept.
+  `
+  create table workspaces (
+    id text primary key,
+    name text not null,
+    policy text not null,
+    max_running integer generated always as (json_extract(policy, '$.max_running')) virtual,
+    created_at integer not null,
+    updated_at integer not null,
+    archived_at integer
+  );
+  insert into workspaces (id, name, policy, created_at, updated_at) values ('wrkspc_default', 'Default', '{}', 0, 0);
+  create table api_keys (
+    id text primary key,
+    workspace_id text not null,
+    name text not null,
+    prefix text not null,
+    hash text not null unique,
+    previous_hash text,
+    previous_until integer,
+    scopes text not null,
+    policy text not null,
+    max_running integer generated always as (json_extract(policy, '$.max_running')) virtual,
+    created_by text,
+    created_at integer not null,
+    updated_at integer not null,
+    expires_at integer,
+    revoked_at integer,
+    last_used_at integer
+  );
+  create index api_keys_list on api_keys (workspace_id, created_at, id);
+  create index api_keys_previous on api_keys (previous_hash) where previous_hash is not null;
+  create table tokens (
+    id text primary key,
+    hash text not null unique,
+    key_id text,
+    workspace_id text not null,
+    session_id text,
+    scopes text not null,
+    created_at integer not null,
+    expires_at integer not null
+  );
+  create index tokens_end on tokens (expires_at);
+  create index tokens_key on tokens (key_id) where key_id is not null;
+  create index sessions_held_workspace on sessions (workspace_id) where holder is not null;
+  `,
 ]

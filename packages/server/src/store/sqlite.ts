@@ -5,6 +5,8 @@ import { chmodSync, closeSync, existsSync, openSync } from 'node:fs'
 import type { Compilable, ExpressionBuilder } from 'kysely'
 import { type ApprovalStore, type ApprovalsTable, approvalFromRow } from './approvals.ts'
 import { type BranchStore, sqliteBranches, writeRewind } from './branches.ts'
+import type { KeyStore } from './keys.ts'
+import { sqliteKeys } from './sqlite-keys.ts'
 import { GroupCommit } from './group-commit.ts'
 import { type LedgerEntry, readTurnLedger, type UsageFilter, type UsageGroup, writeLedger } from './ledger.ts'
 import { MIGRATIONS } from './migrations.ts'
@@ -112,6 +114,7 @@ export class SqliteStore implements Store {
   readonly #statements = new Map<string, Sqlite.Statement>()
   readonly webhooks: WebhookStore
   readonly approvals: ApprovalStore
+  readonly keys: KeyStore
   readonly agents: AgentStore
   readonly branches: BranchStore
   readonly totals: TotalsStore
@@ -134,6 +137,7 @@ export class SqliteStore implements Store {
       noteEffect: (effect) => this.#noteEffect(effect),
     }
     this.webhooks = sqliteWebhooks(access)
+    this.keys = sqliteKeys(access)
     this.agents = sqliteAgents(access)
     this.totals = sqliteTotals(access)
     this.branches = sqliteBranches(access, (row, change) => this.#create(row, change))
@@ -581,9 +585,10 @@ export class SqliteStore implements Store {
     })
   }
 
-  sweep(before: { idempotency: number; outbox: number }, boot: boolean): Promise<void> {
+  sweep(before: { idempotency: number; outbox: number; tokens?: number }, boot: boolean): Promise<void> {
     return this.#writer.write(() => {
       this.#statement('delete from idempotency where created_at < ?').run(before.idempotency)
+      if (before.tokens !== undefined) this.#statement('delete from tokens where expires_at < ?').run(before.tokens)
       if (boot) this.#statement(`delete from idempotency where state = 'running' and effect is null`).run()
       // What an endpoint has yet to be told stays, however old.
       this.#statement(

@@ -5,6 +5,7 @@ import type { AgentStore } from './agents.ts'
 import type { ApprovalPatch, ApprovalRow, ApprovalStore, GrantRow } from './approvals.ts'
 import type { BranchStore, RewindChange } from './branches.ts'
 import type { TotalsStore } from './totals.ts'
+import type { KeyStore } from './keys.ts'
 import type { WebhookStore } from './webhooks.ts'
 import type { PromptCache, TurnStatus } from '@troupe/protocol/turn'
 import type { LedgerEntry, UsageFilter, UsageGroup, UsageSums } from './ledger.ts'
@@ -414,6 +415,7 @@ export class StorageUnavailable extends Error {
 export interface Store {
   readonly webhooks: WebhookStore
   readonly approvals: ApprovalStore
+  readonly keys: KeyStore
   readonly agents: AgentStore
   readonly branches: BranchStore
   readonly totals: TotalsStore
@@ -539,7 +541,7 @@ export interface Store {
    * Drops keys and outbox rows older than `before`, but no row that an endpoint has yet to be told of; at boot also the
    * claims that died without an effect.
    */
-  sweep(before: { idempotency: number; outbox: number }, boot: boolean): Promise<void>
+  sweep(before: { idempotency: number; outbox: number; tokens?: number }, boot: boolean): Promise<void>
 
   /** Rejects unless a row can be written now. */
   checkWritable(): Promise<void>

@@ -39,7 +39,9 @@ export function consoleRoutes(server: Server, files = readConsoleFiles()): Conso
 
   for (const [path, file] of files)
     if (path !== '/index.html')
-      server.get(path, { schema: { hide: true } as never }, (request, reply) => send(request, reply, file))
+      server.get(path, { schema: { hide: true } as never, config: { access: 'public' } }, (request, reply) =>
+        send(request, reply, file),
+      )
 
   function send(request: FastifyRequest, reply: FastifyReply, file: ConsoleFile): FastifyReply {
     void reply

@@ -26,10 +26,13 @@ const tags = ['Origin API']
 const Params = z.object({ session_id: z.string().max(256) })
 const errors = {
   400: ErrorBody,
+  401: ErrorBody,
+  403: ErrorBody,
   404: ErrorBody,
   413: ErrorBody,
   415: ErrorBody,
   422: OriginValidationError,
+  429: ErrorBody,
   500: ErrorBody,
   503: ErrorBody,
 }
