@@ -37,6 +37,13 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
   }
   const agents: string[] = []
   for (const name of ['one', 'two']) agents.push((await server.post<{ id: string }>('/v1/agents', { name })).id)
+  // Nobody asks for them here: whether a server does is decided when it starts.
+  const keys: string[] = []
+  const workspaces: string[] = []
+  for (const name of ['one', 'two']) {
+    keys.push((await server.post<{ id: string }>('/v1/api_keys', { name, scopes: ['sessions:read'] })).id)
+    workspaces.push((await server.post<{ id: string }>('/v1/workspaces', { name })).id)
+  }
   // Of a session of its own that stays at work, so that no clean-up takes it.
   const { id: kept } = await server.create('subagent done')
   await server.idle(kept)
@@ -54,6 +61,10 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     webhook_endpoint_id: newest.map((n) => () => endpoints.at(-1 - n) ?? endpoints[0]),
     delivery_id: newest.map((n) => () => (deliveries.at(-1 - n) ?? deliveries[0])!.id),
     agent_id: newest.map((n) => () => agents.at(-1 - n) ?? agents[0]),
+    api_key_id: newest.map((n) => () => keys.at(-1 - n) ?? keys[0]),
+    workspace_id: newest.map((n) => () => workspaces.at(-1 - n) ?? workspaces[0]),
+    policy: mostly({ requests_per_minute: 60 }),
+    scopes: mostly(['sessions:read']),
     url: mostly(hook.url),
     types: mostly(hook.types),
     from: fc.constant(() => new Date().toISOString()),
@@ -122,6 +133,8 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     if (kind === 'session') sessions.push(id!)
     else if (kind === 'webhook_endpoint' && !endpoints.includes(id!)) endpoints.push(id!)
     else if (kind === 'agent' && !agents.includes(id!)) agents.push(id!)
+    else if (kind === 'api_key' && !keys.includes(id!)) keys.push(id!)
+    else if (kind === 'workspace' && !workspaces.includes(id!)) workspaces.push(id!)
     else if (kind === 'webhook_delivery') deliveries.push(body as (typeof deliveries)[number])
     else if (call.path === '/execute') sessions.push(session_id!)
     if (call.method === 'POST' && call.path.endsWith('/events'))

@@ -106,7 +106,7 @@ function missing(reply: FastifyReply): ApiError {
   void reply.header('www-authenticate', 'Bearer')
   return new ApiError(
     'missing_credentials',
-    'This server needs a key: send it as Authorization: Bearer, or as x-api-key. Its operator makes keys with troupe keys create.',
+    'This server needs a key: send it as Authorization: Bearer, or as x-api-key. Its operator makes keys at POST /v1/api_keys.',
   )
 }
 
