@@ -2,10 +2,12 @@ import { useQuery } from '@tanstack/react-query'
 import { Link, Outlet, useLocation, useNavigate } from '@tanstack/react-router'
 import { Unreachable } from '@troupe/client/errors'
 import { useEffect, useRef, useState } from 'react'
+import { needsLogin } from '../lib/api.ts'
 import { onKey, pressIn } from '../lib/keys.ts'
 import { approvalsQuery, infoQuery } from '../lib/queries.ts'
 import { type Language, LANGUAGES, useSpeech } from '../words/use-words.tsx'
 import { Dialog } from './confirm-dialog.tsx'
+import { Login } from './login.tsx'
 import { Icon, type IconName } from './icon.tsx'
 import { Palette } from './palette.tsx'
 
@@ -115,7 +117,7 @@ export function Shell() {
             </aside>
           )
         )}
-        <Outlet />
+        {needsLogin(info.error) ? <Login /> : <Outlet />}
       </div>
       {dialog === 'palette' && <Palette close={() => setDialog(null)} />}
       {dialog === 'keys' && (

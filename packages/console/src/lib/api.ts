@@ -87,6 +87,12 @@ export const editInput = (sessionId: string, eventId: string, body: { content?: 
 export const cancelInput = (sessionId: string, eventId: string) =>
   json<unknown>('DELETE', at('sessions', sessionId, 'inputs', eventId))
 
+/** A cookie of this browser for a key. Throws what the server says of the key. */
+export const login = (apiKey: string) => json<unknown>('POST', at('login'), { body: { api_key: apiKey } })
+export const logout = () => json<unknown>('POST', at('logout'), { body: {} })
+/** Whether the server asks for a key, and has been given none that is good. */
+export const needsLogin = (error: unknown): boolean => error instanceof TroupeError && error.status === 401
+
 /** Fields of a queue or usage report; read with care, since a later server may say more or less. */
 export type Report = Record<string, unknown>
 export const queueReport = ifPresent((signal?: AbortSignal) => json<Report>('GET', at('queue'), { signal }))

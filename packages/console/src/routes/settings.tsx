@@ -1,10 +1,17 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
+import { logout } from '../lib/api.ts'
 import { recall, remember } from '../lib/memory.ts'
 import { infoQuery } from '../lib/queries.ts'
 import { currentTheme, setTheme, THEMES, type Theme } from '../lib/theme.ts'
 import { usePageTitle } from '../lib/use-page-title.ts'
 import { type Language, LANGUAGES, useSpeech } from '../words/use-words.tsx'
+
+async function leave(): Promise<void> {
+  await logout()
+  remember('login', null)
+  location.reload()
+}
 
 export function SettingsPage() {
   const { words, language, speak } = useSpeech()
@@ -86,8 +93,14 @@ export function SettingsPage() {
             </ul>
           </section>
         )}
-        <p>
+        <p className="row">
           <a href="/docs">{words.apiReference}</a>
+          <span className="grow" />
+          {recall('login') !== null && (
+            <button type="button" onClick={() => void leave()}>
+              {words.login.out}
+            </button>
+          )}
         </p>
       </div>
     </main>

@@ -13,6 +13,13 @@ export const en = {
   themes: { system: 'As the system', light: 'Light', dark: 'Dark' },
   demo: 'The demo model is playing: a script answers, and the tools it calls really run. Set ANTHROPIC_API_KEY and restart to use a real model.',
   noModel: 'No model is configured, so new work is refused. Set ANTHROPIC_API_KEY and restart.',
+  login: {
+    title: 'Log in',
+    hint: 'This server asks everybody for a key. Whoever runs it can make one for you.',
+    key: 'API key',
+    submit: 'Log in with the key',
+    out: 'Log out',
+  },
   offline: 'The server does not answer. What it accepted is safe; this page tries again by itself.',
   start: 'What should be done?',
   promptLabel: 'Task for the agent',

@@ -14,6 +14,8 @@ export const mustSkip = !existsSync(EXECUTABLE) && !process.env.CI
 
 export interface Stage {
   server: TestServer
+  /** Where the server asks for keys. */
+  firstKey: string | null
   /** A page with a memory of its own. Whatever goes wrong in it, and each request to elsewhere, is in `troubles`. */
   open(path: string, options?: BrowserContextOptions): Promise<Page>
   troubles: string[]
@@ -21,20 +23,22 @@ export interface Stage {
 }
 
 /** A real server with the genuine agent and the demo model, and a real browser before it. */
-export async function setStage(): Promise<Stage> {
+export async function setStage(flags: Parameters<typeof testServer>[0] = {}): Promise<Stage> {
   const script = fileURLToPath(new URL('../../../../scripts/build-console.mjs', import.meta.url))
   const { status, stderr } = spawnSync(process.execPath, [script], { encoding: 'utf8' })
   if (status !== 0) throw new Error(`The console could not be built:\n${stderr}`)
   const model: DemoModel = await startDemoModel()
+  let firstKey: string | null = null
   const server = await testServer(
-    { agent_executable: undefined, demo_model: 'on' },
-    { demoModel: model, env: { ANTHROPIC_API_KEY: undefined } },
+    { agent_executable: undefined, demo_model: 'on', ...flags },
+    { demoModel: model, env: { ANTHROPIC_API_KEY: undefined }, onFirstKey: (secret) => (firstKey = secret) },
   )
   const browser: Browser = await chromium.launch({ executablePath: EXECUTABLE, args: ARGS.split(' ') })
   const troubles: string[] = []
   const contexts: BrowserContext[] = []
   return {
     server,
+    firstKey,
     troubles,
     async open(path, options = {}) {
       const context = await browser.newContext({ locale: 'en-US', viewport: { width: 1280, height: 800 }, ...options })
