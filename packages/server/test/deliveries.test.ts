@@ -4,6 +4,7 @@ import { type DemoModel, startDemoModel, type Step } from '@troupe/demo-model/de
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type TestServer, testServer } from './support/server.ts'
 
@@ -163,6 +164,26 @@ describe('input during a run', () => {
       expect(turns.map(({ status }) => status)).toEqual([stop ? 'cancelled' : 'failed', 'completed'])
       const asked = model.requests.list(uuid).filter(({ lastUserText }) => lastUserText?.includes('mind the gap'))
       expect(asked).toHaveLength(1)
+    }
+  })
+
+  test('V10 an interrupt in the moment in which an agent starts ends its turn, and what comes to steer it then is the next one', async () => {
+    for (let pause = 0; pause < 600; pause += 120) {
+      const { id } = await server.create(scripted([bash('touch done'), { say: 'first' }]), AGENT)
+      await server.event(id, ({ type }) => type === 'turn.started')
+      await delay(pause)
+      await send(id, [{ type: 'user.interrupt' }])
+      await send(id, [message(scripted([{ say: 'steered' }]), 'steer')])
+      await server.event(
+        id,
+        ({ type, output }) => type === 'turn.completed' && JSON.stringify(output).includes('steered'),
+      )
+      await server.idle(id)
+      const turns = await server.turns(id)
+      expect(turns.map(({ input_event_ids }) => input_event_ids.length)).toEqual([1, 1])
+      // Later it may be done before it can be stopped.
+      expect(pause === 0 ? ['cancelled'] : ['cancelled', 'completed']).toContain(turns[0]!.status)
+      expect((await server.events(id)).filter(({ type }) => type === 'turn.started')).toHaveLength(2)
     }
   })
 

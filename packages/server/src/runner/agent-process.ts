@@ -16,6 +16,7 @@ import type { Containment } from './containment.ts'
 import type { PidFiles } from './pid-files.ts'
 import { type AgentChild, type AgentExit, spawnAgent } from './spawn-agent.ts'
 import { type STOP_STEPS, stopProcess } from './stop-process.ts'
+import { startedCommand } from './started-command.ts'
 import { transcriptStore } from './transcript-store.ts'
 
 /** Days until the agent would delete a transcript by itself: retention is ours, so practically never. */
@@ -133,9 +134,14 @@ export function startAgent(
       return child.process
     },
   }
+  /** Whether it is at work on what it was given: until then that lies in its queue, and would be taken back with the rest. */
+  let begun = false
   async function* messages(): AsyncGenerator<SDKMessage, void, void> {
     try {
-      yield* conversation
+      for await (const message of conversation) {
+        begun ||= message.type === 'assistant' || message.type === 'stream_event' || Boolean(startedCommand(message))
+        yield message
+      }
     } catch (error) {
       failure = error instanceof Error ? error : new Error(String(error))
     } finally {
@@ -154,13 +160,16 @@ export function startAgent(
     exited: spawned.promise,
     alive: () => failure === null && child !== null && child.process.exitCode === null && !child.process.killed,
     failure: () => failure,
-    send: (message) => input.push(message),
+    send: (message) => {
+      if (message.priority === 'later') begun = false
+      input.push(message)
+    },
     interrupt: async () => {
       // What it has been sent and has not taken is given to the next one; the SDK's types do not name the option.
       const interrupt = conversation.interrupt.bind(conversation) as (how: {
         cancelQueued: boolean
       }) => Promise<unknown>
-      await interrupt({ cancelQueued: true }).catch(() => undefined)
+      await interrupt({ cancelQueued: begun }).catch(() => undefined)
     },
     usage: async () => {
       try {

@@ -47,9 +47,10 @@ import {
   serverRestarted,
   storeFailed,
 } from './session-errors.ts'
+import { startedCommand } from './started-command.ts'
 import { INTERRUPTED_STEPS, STOP_STEPS } from './stop-process.ts'
 import { threadUsage } from './thread-usage.ts'
-import { finished, type Opening, openTurn, startedCommand, userMessage } from './turn-opening.ts'
+import { finished, type Opening, openTurn, userMessage } from './turn-opening.ts'
 import { TurnLimits } from './turn-limits.ts'
 import { brokenOff, outcomeOfResult } from './turn-outcome.ts'
 
@@ -302,7 +303,10 @@ class SessionRun {
       signal: stop.signal,
       onInterrupt: () => this.#gate.end(),
       onThreadInterrupt: (threadId) => this.#stopThread(agent, threadId),
-      onSteer: (event) => this.#steer(event),
+      // What comes to steer a turn that is being stopped is for the next one.
+      onSteer: (event) => {
+        if (!inbox.interrupted() && !limits.reached) this.#steer(event)
+      },
     })
     const onEnding = () => {
       cut = true

@@ -1,4 +1,4 @@
-import type { SDKMessage, SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
+import type { SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { ContentBlock } from '@troupe/protocol/event'
 import { idToUuid, uuidToId } from '@troupe/protocol/ids'
 import type { TurnOutcome } from '../sessions/end-turn.ts'
@@ -92,11 +92,4 @@ export function userMessage(events: EventRow[], priority: 'next' | 'later'): SDK
     uuid: idToUuid(events[0]!.id) as NonNullable<SDKUserMessage['uuid']>,
     priority,
   }
-}
-
-/** Of a message about a sent message (the SDK's types do not name that kind), the uuid where the agent says it has begun with it, else ''. */
-export function startedCommand(message: SDKMessage): string | null {
-  const { type, state, command_uuid } = message as { type: string; state?: string; command_uuid?: string }
-  if (type !== 'command_lifecycle') return null
-  return state === 'started' && command_uuid !== undefined ? command_uuid : ''
 }
