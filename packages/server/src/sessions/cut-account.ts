@@ -26,13 +26,20 @@ export async function accountOfCut(
   )
   const running = new Set<string | null>()
   let seen = 0
+  // A subagent whose end is in the log may have ended before its last request came into the ledger.
+  const ended = new Set<string | null>()
   for (const { type, threadId } of rows)
     if (type === 'session.thread_created') running.add(threadId)
-    else if (type === 'session.thread_status_idle') running.delete(threadId)
-    else seen++
+    else if (type === 'session.thread_status_idle') {
+      running.delete(threadId)
+      ended.add(threadId)
+    } else {
+      seen++
+      if (threadId === null) ended.clear()
+    }
   const booked = entries.reduce((sum, { modelRequests }) => sum + modelRequests, 0)
   // The end of a request may have come into the log when its account had not yet come into the ledger.
-  const missing = 1 + running.size + Math.max(0, seen - booked)
+  const missing = 1 + running.size + ended.size + Math.max(0, seen - booked)
   const day = new Date(at).toISOString().slice(0, 10)
   const last = entries.at(-1)
   const { agent, metadata } = session
