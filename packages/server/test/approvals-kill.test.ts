@@ -2,18 +2,14 @@ import type { Approval } from '@troupe/protocol/approval'
 import type { SessionEvent } from '@troupe/protocol/event'
 import type { Session } from '@troupe/protocol/session'
 import { startDemoModel } from '@troupe/demo-model/demo-model'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { random } from './support/chaos/random.ts'
-import { testEnv } from './support/server.ts'
+import { killableServer } from './support/killable-server.ts'
 
-const SERVE_CHILD = fileURLToPath(new URL('support/serve-child.ts', import.meta.url))
 const KILLS = 8
 
 test('A16 kill -9 at any moment between ask and effect: decided once, made once or not at all, and the session goes on', async () => {
@@ -21,15 +17,7 @@ test('A16 kill -9 at any moment between ask and effect: decided once, made once 
   const chance = random(seed, 'approvals')
   const folder = mkdtempSync(join(tmpdir(), 'troupe-approvals-'))
   const model = await startDemoModel()
-  const start = async () => {
-    const flags = JSON.stringify({ port: 0, data_dir: join(folder, 'data') })
-    const child = spawn(process.execPath, [SERVE_CHILD, flags, folder], {
-      env: testEnv({ ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'test' }),
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    const [line] = (await once(child.stdout, 'data')) as [Buffer]
-    return { child, url: (JSON.parse(line.toString()) as { url: string }).url }
-  }
+  const start = () => killableServer(folder, {}, { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'test' })
   let server = await start()
   const call = async <T>(method: string, path: string, body?: object): Promise<T> => {
     const headers = { 'content-type': 'application/json' }
@@ -58,8 +46,7 @@ test('A16 kill -9 at any moment between ask and effect: decided once, made once 
       await call('POST', `/v1/approvals/${asking.required_actions[0]!.event_id}`, { result: 'allow' })
     }
     await delay(chance.int(0, 1_200))
-    server.child.kill('SIGKILL')
-    await once(server.child, 'exit')
+    await server.kill()
     server = await start()
     let session = await idle(id)
     for (let asks = 0; session.required_actions.length > 0; asks++) {
@@ -96,8 +83,7 @@ test('A16 kill -9 at any moment between ask and effect: decided once, made once 
     expect((await idle(id)).result!.text, where).toBe('still here')
   }
   expect(fates).toContain('end_turn')
-  server.child.kill('SIGTERM')
-  await once(server.child, 'exit')
+  await server.stop()
   await model.close()
   rmSync(folder, { recursive: true, force: true })
 }, 180_000)

@@ -5,23 +5,12 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { testEnv } from './support/server.ts'
-
-const SERVE_CHILD = fileURLToPath(new URL('support/serve-child.ts', import.meta.url))
+import { killableServer } from './support/killable-server.ts'
 
 test('D9 kill -9 of the server in the middle of a genuine tool ends the tool, and the conversation goes on after the start', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'troupe-kill-'))
-  const flags = JSON.stringify({ port: 0, data_dir: join(folder, 'data'), demo_model: 'on' })
-  const start = async () => {
-    const child = spawn(process.execPath, [SERVE_CHILD, flags, folder], {
-      env: testEnv(),
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    const [line] = (await once(child.stdout, 'data')) as [Buffer]
-    return { child, url: (JSON.parse(line.toString()) as { url: string }).url }
-  }
+  const start = () => killableServer(folder, { demo_model: 'on' }, {})
   const post = async <T>(url: string, body: unknown): Promise<T> => {
     const response = await fetch(url, {
       method: 'POST',
@@ -66,8 +55,6 @@ test('D9 kill -9 of the server in the middle of a genuine tool ends the tool, an
   })
   const after = (await (await fetch(`${second.url}/v1/sessions/${id}`)).json()) as Session
   expect(after).toMatchObject({ last_error: null, result: { text: 'still here' } })
-  const ended = once(second.child, 'exit')
-  second.child.kill('SIGTERM')
-  expect(await ended).toEqual([0, null])
+  expect(await second.stop()).toEqual([0, null])
   rmSync(folder, { recursive: true, force: true })
 })

@@ -1,18 +1,14 @@
 import type { Session } from '@troupe/protocol/session'
 import type { UsageReport } from '@troupe/protocol/usage-report'
 import { startDemoModel } from '@troupe/demo-model/demo-model'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { random } from './support/chaos/random.ts'
-import { testEnv } from './support/server.ts'
+import { killableServer } from './support/killable-server.ts'
 
-const SERVE_CHILD = fileURLToPath(new URL('support/serve-child.ts', import.meta.url))
 const FIGURES = ['input_tokens', 'output_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens'] as const
 const KILLS = 6
 
@@ -21,15 +17,7 @@ test('M18 kill -9 of the server at any moment: what the ledger has, and the requ
   const chance = random(seed, 'ledger')
   const folder = mkdtempSync(join(tmpdir(), 'troupe-ledger-'))
   const model = await startDemoModel()
-  const start = async () => {
-    const flags = JSON.stringify({ port: 0, data_dir: join(folder, 'data') })
-    const child = spawn(process.execPath, [SERVE_CHILD, flags, folder], {
-      env: testEnv({ ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'test' }),
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    const [line] = (await once(child.stdout, 'data')) as [Buffer]
-    return { child, url: (JSON.parse(line.toString()) as { url: string }).url }
-  }
+  const start = () => killableServer(folder, {}, { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'test' })
   const steps = Array.from({ length: 8 }, (_, index) => ({
     tools: [{ name: 'Bash', input: { command: `echo ${index}` } }],
     delay_ms: 40,
@@ -59,8 +47,7 @@ test('M18 kill -9 of the server at any moment: what the ledger has, and the requ
     })
     await model.nextRequest((request) => request.sessionId === uuid)
     await delay(chance.int(0, 900))
-    server.child.kill('SIGKILL')
-    await once(server.child, 'exit')
+    await server.kill()
     server = await start()
     const session = await ended(id)
     const totals = await ledgerOf(id)
@@ -88,8 +75,7 @@ test('M18 kill -9 of the server at any moment: what the ledger has, and the requ
     ).toEqual(sumOf(fresh))
   }
   expect(marked).toBeGreaterThan(0)
-  server.child.kill('SIGTERM')
-  await once(server.child, 'exit')
+  await server.stop()
   await model.close()
   rmSync(folder, { recursive: true, force: true })
 }, 120_000)

@@ -1,34 +1,23 @@
 import type { SessionEvent } from '@troupe/protocol/event'
 import type { Session } from '@troupe/protocol/session'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { FAKE_AGENT, testEnv } from './support/server.ts'
+import { killableServer } from './support/killable-server.ts'
+import { FAKE_AGENT } from './support/server.ts'
 
-const SERVE_CHILD = fileURLToPath(new URL('support/serve-child.ts', import.meta.url))
 const FILES = 400
 
 test('FK17 kill -9 of the server at any moment of a rewind leaves the workdir as it was or as it is to be, never between', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'troupe-rewind-kill-'))
   const cwd = join(folder, 'work')
   mkdirSync(cwd)
-  const flags = JSON.stringify({ port: 0, data_dir: join(folder, 'data'), agent_executable: FAKE_AGENT })
-  const start = async () => {
-    const child = spawn(process.execPath, [SERVE_CHILD, flags, folder], {
-      env: testEnv({ ANTHROPIC_API_KEY: 'test' }),
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    const [line] = (await once(child.stdout, 'data')) as [Buffer]
-    return { child, url: (JSON.parse(line.toString()) as { url: string }).url }
-  }
-  let { child, url } = await start()
+  const start = () => killableServer(folder, { agent_executable: FAKE_AGENT })
+  let server = await start()
   const ask = async <T>(path: string, body?: unknown): Promise<T> => {
-    const response = await fetch(`${url}/v1/sessions${path}`, {
+    const response = await fetch(`${server.url}/v1/sessions${path}`, {
       ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
       headers: { 'content-type': 'application/json', prefer: 'wait=30' },
     })
@@ -58,10 +47,8 @@ test('FK17 kill -9 of the server at any moment of a rewind leaves the workdir as
     const begun = ask(`/${id}/rewind`, { to_event_id: data[0]!.id, scope: 'files' }).catch(() => null)
     // The moment is what is tried out.
     await delay(ms)
-    const gone = once(child, 'exit')
-    child.kill('SIGKILL')
-    await Promise.all([gone, begun])
-    ;({ child, url } = await start())
+    await Promise.all([server.kill(), begun])
+    server = await start()
     const { data: log } = await ask<{ data: SessionEvent[] }>(`/${id}/events?order=desc&limit=1`)
     const decided = log[0]!.type === 'session.rewound'
     expect([ms, words()]).toEqual([ms, [decided ? 'first' : 'second']])
@@ -70,8 +57,6 @@ test('FK17 kill -9 of the server at any moment of a rewind leaves the workdir as
   }
   await ask(`/${id}/rewind`, { to_event_id: data[0]!.id, scope: 'files' })
   expect(words()).toEqual(['first'])
-  const ended = once(child, 'exit')
-  child.kill('SIGTERM')
-  await ended
+  await server.stop()
   rmSync(folder, { recursive: true, force: true })
 })

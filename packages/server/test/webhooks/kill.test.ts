@@ -1,34 +1,22 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { WebhookDelivery, WebhookEndpoint } from '@troupe/protocol/webhook'
 import { expect, test } from 'vitest'
+import { type KillableServer, spawnServer } from '../support/killable-server.ts'
 import { receiver } from '../support/receiver.ts'
-import { FAKE_AGENT, testEnv } from '../support/server.ts'
-
-const SERVE_CHILD = fileURLToPath(new URL('../support/serve-child.ts', import.meta.url))
+import { FAKE_AGENT } from '../support/server.ts'
 
 test('Z7 kill -9 between sending and noting, again and again: every event arrives, each under one webhook-id', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'troupe-webhook-kill-'))
-  const flags = { port: 0, data_dir: join(folder, 'data'), agent_executable: FAKE_AGENT, webhook_allow_private: true }
-  let child: ChildProcess
-  let url = ''
-  let gone: Promise<unknown>
-  /** Resolves when it serves, or was killed before it did. */
+  const flags = { agent_executable: FAKE_AGENT, webhook_allow_private: true }
+  let server: KillableServer
   const start = async () => {
-    child = spawn(process.execPath, [SERVE_CHILD, JSON.stringify(flags), folder], {
-      env: testEnv({ ANTHROPIC_API_KEY: 'test' }),
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    gone = once(child, 'exit')
-    const [line] = (await Promise.race([once(child.stdout!, 'data'), gone])) as unknown[]
-    if (Buffer.isBuffer(line)) url = (JSON.parse(line.toString()) as { url: string }).url
+    server = spawnServer(folder, flags)
+    await server.serving
   }
   const call = async <T>(path: string, body?: unknown): Promise<T> => {
-    const response = await fetch(url + path, {
+    const response = await fetch(server.url + path, {
       method: body === undefined ? 'GET' : 'POST',
       ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
     })
@@ -41,14 +29,14 @@ test('Z7 kill -9 between sending and noting, again and again: every event arrive
   const left = { kills: 5 }
   // Whoever asks has been told, and dies before it can know that.
   target.answer = (_one, response) => {
-    if (left.kills-- > 0) child.kill('SIGKILL')
+    if (left.kills-- > 0) server.child.kill('SIGKILL')
     else response.end()
   }
   const sessions: string[] = []
   while (left.kills > 0) {
     const created = await call<{ id: string }>('/v1/sessions', {}).catch(() => null)
     if (created) sessions.push(created.id)
-    await gone!
+    await server!.exited
     await start()
   }
   /** The ids under which each event came. */
@@ -59,7 +47,7 @@ test('Z7 kill -9 between sending and noting, again and again: every event arrive
   }
   const settled = async (): Promise<WebhookDelivery[]> => {
     for (;;) {
-      if (child!.exitCode !== null || child!.signalCode !== null) await start()
+      if (server!.child.exitCode !== null || server!.child.signalCode !== null) await start()
       const path = `/v1/webhook_endpoints/${id}/deliveries?limit=1000`
       // Refused while a server that was killed is not gone yet.
       const { data } = await call<{ data: WebhookDelivery[] }>(path).catch(() => ({ data: [] }))
@@ -74,8 +62,7 @@ test('Z7 kill -9 between sending and noting, again and again: every event arrive
   expect(Object.fromEntries([...received()].map(([event, one]) => [event, [...one]]))).toEqual(
     Object.fromEntries(log.map(({ event_id, id }) => [event_id, [id]])),
   )
-  child!.kill('SIGTERM')
-  expect(await gone!).toEqual([0, null])
+  expect(await server!.stop()).toEqual([0, null])
   await target.close()
   rmSync(folder, { recursive: true, force: true })
 })

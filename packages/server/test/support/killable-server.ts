@@ -1,0 +1,62 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+import { testEnv } from './server.ts'
+
+export const SERVE_CHILD = fileURLToPath(new URL('serve-child.ts', import.meta.url))
+
+export interface KillableServer {
+  child: ChildProcess
+  /** Empty until it serves. */
+  url: string
+  /** Resolves when it serves, or ended before it did. */
+  serving: Promise<void>
+  /** Resolves with code and signal when it is gone. */
+  exited: Promise<unknown[]>
+  /** kill -9; resolves when it is gone. */
+  kill(): Promise<void>
+  /** Ends it as an operator would; resolves with code and signal. */
+  stop(): Promise<unknown[]>
+}
+
+/**
+ * A server as a process of its own, on `folder`/data. The test that started it never leaves it behind, however it ends:
+ * what such a process keeps open would keep the whole run waiting.
+ */
+export function spawnServer(
+  folder: string,
+  flags: object = {},
+  env: NodeJS.ProcessEnv = { ANTHROPIC_API_KEY: 'test' },
+): KillableServer {
+  const all = JSON.stringify({ port: 0, data_dir: join(folder, 'data'), ...flags })
+  const child = spawn(process.execPath, [SERVE_CHILD, all, folder], {
+    env: testEnv(env),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exited = once(child, 'exit')
+  const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal)
+    return exited
+  }
+  onTestFinished(async () => void (await end('SIGKILL')))
+  const server: KillableServer = {
+    child,
+    url: '',
+    serving: Promise.race([once(child.stdout, 'data'), exited]).then(([line]: unknown[]) => {
+      if (Buffer.isBuffer(line)) server.url = (JSON.parse(line.toString()) as { url: string }).url
+    }),
+    exited,
+    kill: async () => void (await end('SIGKILL')),
+    stop: () => end('SIGTERM'),
+  }
+  return server
+}
+
+/** The same, once it serves. */
+export async function killableServer(...how: Parameters<typeof spawnServer>): Promise<KillableServer> {
+  const server = spawnServer(...how)
+  await server.serving
+  return server
+}
