@@ -47,7 +47,7 @@ test('Y7 the answer to a later input does not pass for the answer of a turn that
     return openTurn(store, turn, rows, { taken: new Set([own]), isSent: () => false })
   }
   await write([prompt(own), answer('mine')])
-  expect(await open()).toMatchObject({ finished: 'mine', recover: false, message: [] })
+  expect(await open()).toMatchObject({ finished: { text: 'mine', structured: null }, recover: false, message: [] })
   await write([prompt(later), answer('not mine')])
   expect(await open()).toMatchObject({ finished: null, recover: false, message: [{ id: own }] })
 })

@@ -181,24 +181,3 @@ const CUT: Omit<TurnOutcome, 'error'> = {
   usage: null,
   modelRequests: null,
 }
-
-/**
- * What the agent said at the end of a turn whose result was not received, where the transcript shows that it had
- * finished; else null.
- */
-export function finishedText(transcript: string[]): string | null {
-  for (const line of transcript.toReversed()) {
-    const entry = JSON.parse(line) as {
-      type?: string
-      isSidechain?: boolean
-      isApiErrorMessage?: boolean
-      message?: { content?: { type: string; text?: string }[] | string; stop_reason?: string | null }
-    }
-    if ((entry.type !== 'assistant' && entry.type !== 'user') || entry.isSidechain) continue
-    const { message } = entry
-    if (entry.type !== 'assistant' || entry.isApiErrorMessage || !Array.isArray(message?.content)) return null
-    if (message.stop_reason !== 'end_turn' || message.content.some((block) => block.type === 'tool_use')) return null
-    return message.content.flatMap((block) => (block.type === 'text' ? [block.text ?? ''] : [])).join('\n')
-  }
-  return null
-}

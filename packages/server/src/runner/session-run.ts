@@ -48,9 +48,10 @@ import {
   storeFailed,
 } from './session-errors.ts'
 import { startedCommand } from './started-command.ts'
+import { finished } from './finished-turn.ts'
 import { INTERRUPTED_STEPS, STOP_STEPS } from './stop-process.ts'
 import { threadUsage } from './thread-usage.ts'
-import { finished, type Opening, openTurn, userMessage } from './turn-opening.ts'
+import { type Opening, openTurn, userMessage } from './turn-opening.ts'
 import { TurnLimits } from './turn-limits.ts'
 import { brokenOff, outcomeOfResult } from './turn-outcome.ts'
 
@@ -284,7 +285,8 @@ class SessionRun {
       isSent: (input) => this.#agent?.alive() === true && this.#sent.has(idToUuid(input.id)),
     })
     if (opening.parked) this.#translator.knows(opening.parked)
-    if (opening.finished !== null) return { type: 'ended', outcome: finished(opening.finished), last: null }
+    const asked = { structured: session.agent.output_schema !== undefined }
+    if (opening.finished) return { type: 'ended', outcome: finished(opening.finished, asked), last: null }
     // What it was started with is what it keeps to.
     const other = opening.anew || this.#startedWith !== fixed(session)
     if (this.#agent && (!this.#agent.alive() || other)) await this.close()
@@ -347,7 +349,7 @@ class SessionRun {
             over = true
             break
           }
-          const how = { interrupted, modelError: modelFailure, structured: session.agent.output_schema !== undefined }
+          const how = { interrupted, modelError: modelFailure, ...asked }
           const outcome = outcomeOfResult(message, { account: NOTHING_USED, ...how })
           // Input that came too late for this turn is with the agent, and what it does next belongs to the next turn.
           const late = this.#sent.size > 0 || limits.reached

@@ -1,10 +1,9 @@
 import type { SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { ContentBlock } from '@troupe/protocol/event'
 import { idToUuid, uuidToId } from '@troupe/protocol/ids'
-import type { TurnOutcome } from '../sessions/end-turn.ts'
 import type { ApprovalRow } from '../store/approvals.ts'
 import type { EventRow, Store, TurnRow } from '../store/store.ts'
-import { finishedText } from './recovery.ts'
+import { type Answer, finishedAnswer } from './finished-turn.ts'
 
 /** How a turn's agent begins. */
 export interface Opening {
@@ -18,8 +17,8 @@ export interface Opening {
   message: EventRow[]
   /** What is sent behind it, into the same turn. */
   steers: EventRow[]
-  /** The turn was done before its server ended; this is what the agent said. */
-  finished: string | null
+  /** The turn was done before its server ended; this is what the agent answered. */
+  finished: Answer | null
 }
 
 /**
@@ -47,8 +46,8 @@ export async function openTurn(
     if (!first || !(await store.transcriptHas(turn.sessionId, idToUuid(first.id)))) return { ...anew, message: known }
     const transcript = await store.loadTranscript(turn.sessionId, '')
     if (await wentOn(store, turn, transcript)) return { ...anew, message: known }
-    const text = finishedText(transcript)
-    return { ...anew, recover: text === null, finished: text }
+    const answer = finishedAnswer(transcript)
+    return { ...anew, recover: answer === null, finished: answer }
   }
   // What came too late to steer the last turn is with its process already, as the next thing it does.
   const rest = known.filter((input) => !isSent(input))
@@ -71,16 +70,6 @@ async function wentOn(store: Store, turn: TurnRow, transcript: string[]): Promis
   }
   return false
 }
-
-export const finished = (text: string): TurnOutcome => ({
-  status: 'completed',
-  stopReason: { type: 'end_turn' },
-  error: null,
-  text,
-  structured: null,
-  usage: null,
-  modelRequests: null,
-})
 
 /** Inputs as one message of the user. Its uuid is that of the first: the transcript keeps it, and the agent says when it took it. */
 export function userMessage(events: EventRow[], priority: 'next' | 'later'): SDKUserMessage {

@@ -32,7 +32,7 @@ export function outcomeOfResult(
     case 'budget_exhausted':
       return end('completed', 'budget_reached')
     case 'structured_output_retry_exhausted':
-      return unfit(result.subtype === 'success' ? '' : result.errors.join('\n'))
+      return unfit(base, result.subtype === 'success' ? '' : result.errors.join('\n'))
     default:
       break
   }
@@ -40,23 +40,38 @@ export function outcomeOfResult(
   if (result.stop_reason === 'refusal') return end('completed', 'refusal')
   // An agent that was told twice to answer by its tool and did not is let go as a success (measured, 2.1.330).
   if (context.structured && result.subtype === 'success' && result.structured_output === undefined)
-    return unfit(`The agent ended its turn without a structured answer; it said: ${result.result}`)
+    return unfit(base, withoutAnswer(result.result))
   return end('completed', 'end_turn')
-
-  function unfit(message: string): TurnOutcome {
-    const error: SessionError = {
-      type: 'unknown_error',
-      code: 'structured_output_failed',
-      message: message || 'The agent gave no answer that fits the output_schema.',
-      retry_status: { type: 'exhausted' },
-    }
-    return { ...end('failed', 'structured_output_failed', error), text: null, structured: null }
-  }
 
   function errorEnd(): TurnOutcome {
     if (result.subtype === 'error_max_turns') return end('completed', 'max_turns')
     if (result.subtype === 'error_max_budget_usd') return end('completed', 'budget_reached')
     return end('failed', 'retries_exhausted', failure(result, context.modelError))
+  }
+}
+
+/** What is said of an agent that ended its turn without the answer it was asked for. */
+export const withoutAnswer = (said: string): string =>
+  `The agent ended its turn without a structured answer; it said: ${said}`
+
+/** The end of a turn that did not give an answer of the form that was asked for; what it cost stays. */
+export function unfit<T extends object>(account: T, message: string): T & TurnOutcome {
+  const error: SessionError = {
+    type: 'unknown_error',
+    code: 'structured_output_failed',
+    message: message || 'The agent gave no answer that fits the output_schema.',
+    retry_status: { type: 'exhausted' },
+  }
+  const stopReason = { type: 'structured_output_failed' }
+  return {
+    usage: null,
+    modelRequests: null,
+    ...account,
+    status: 'failed',
+    stopReason,
+    error,
+    text: null,
+    structured: null,
   }
 }
 
