@@ -7,13 +7,15 @@ import {
   readdir,
   readFile,
   readlink,
+  realpath,
   rename,
   rm,
   symlink,
   utimes,
   writeFile,
 } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
+import { z } from 'zod'
 import manifest from '../package.json' with { type: 'json' }
 import { copyStore, moveWorkdirs } from './store/backup.ts'
 
@@ -23,16 +25,16 @@ const STORE = 'troupe.db'
 /** Belongs to the process that holds the folder, or is copied as a whole by itself. */
 const LEFT_OUT = new Set([STORE, `${STORE}-wal`, `${STORE}-shm`, 'lock.db', 'lock.json', 'agents', MANIFEST])
 
-export interface BackupReport {
-  folder: string
-  /** Where the data lay when it was taken. */
-  data_dir: string
-  version: string
-  schema: number
-  sessions: number
-  files: number
-  created_at: string
-}
+const BackupReport = z.object({
+  folder: z.string(),
+  data_dir: z.string().describe('Where the data lay when it was taken'),
+  version: z.string(),
+  schema: z.number(),
+  sessions: z.number(),
+  files: z.number(),
+  created_at: z.string(),
+})
+export type BackupReport = z.infer<typeof BackupReport>
 
 /** What keeps a backup from being made or used, in words for a person. */
 export class BackupProblem extends Error {
@@ -45,7 +47,7 @@ export class BackupProblem extends Error {
  */
 export async function backUp(dataDir: string, target: string, now: Date = new Date()): Promise<BackupReport> {
   if (!(await exists(join(dataDir, STORE)))) throw new BackupProblem(`There is no ${STORE} in ${dataDir}.`)
-  if (resolve(target).startsWith(`${resolve(dataDir)}/`))
+  if (`${await whereIs(target)}/`.startsWith(`${await whereIs(dataDir)}/`))
     throw new BackupProblem(`${target} lies inside of the data folder, and would be copied into itself.`)
   return built(target, async (folder) => {
     const copy = await copyStore(join(dataDir, STORE), join(folder, STORE))
@@ -79,7 +81,7 @@ export async function restore(source: string, dataDir: string): Promise<BackupRe
 
 async function readManifest(source: string): Promise<BackupReport> {
   try {
-    return JSON.parse(await readFile(join(source, MANIFEST), 'utf8')) as BackupReport
+    return BackupReport.parse(JSON.parse(await readFile(join(source, MANIFEST), 'utf8')))
   } catch {
     throw new BackupProblem(`${source} is not a whole backup: there is no ${MANIFEST} that can be read in it.`)
   }
@@ -134,6 +136,13 @@ async function copyEntry(entry: Dirent, from: string, to: string): Promise<numbe
 function gone<T>(error: unknown, instead: T): T {
   if ((error as NodeJS.ErrnoException).code === 'ENOENT') return instead
   throw error
+}
+
+/** A path behind all links, also one that is not there yet. */
+async function whereIs(path: string): Promise<string> {
+  const whole = resolve(path)
+  const parent = dirname(whole)
+  return realpath(whole).catch(async () => (parent === whole ? whole : join(await whereIs(parent), basename(whole))))
 }
 
 const exists = (path: string): Promise<boolean> =>

@@ -99,6 +99,8 @@ test('OP7 nothing is written over, nothing half is left, and what is not a whole
   writeFileSync(join(backup, 'mine'), '')
   expect(await refused(backUp(data, backup))).toContain('is there already')
   expect(await refused(backUp(data, join(data, 'inside')))).toContain('copied into itself')
+  symlinkSync(data, join(folder, 'elsewhere'))
+  expect(await refused(backUp(data, join(folder, 'elsewhere', 'inside')))).toContain('copied into itself')
   expect(await refused(backUp(folder, join(folder, 'other')))).toContain('There is no troupe.db')
   rmSync(backup, { recursive: true })
   await backUp(data, backup)
@@ -112,6 +114,7 @@ test('OP7 nothing is written over, nothing half is left, and what is not a whole
   }
   const cases: [() => Promise<unknown>, string][] = [
     [spoiled('no-manifest', (path) => rmSync(join(path, 'backup.json'))), 'not a whole backup'],
+    [spoiled('null-manifest', (path) => writeFileSync(join(path, 'backup.json'), 'null')), 'not a whole backup'],
     [spoiled('no-store', (path) => rmSync(join(path, 'troupe.db'))), 'unable to open'],
     [spoiled('cut', (path) => truncateSync(join(path, 'troupe.db'), 5_000)), ''],
     [spoiled('text', (path) => writeFileSync(join(path, 'troupe.db'), 'no database'.repeat(500))), 'not a database'],
