@@ -168,7 +168,6 @@ export const PageQuery = z.object({
   order: z.enum(['asc', 'desc']).optional(),
 })
 
-/** A query parameter that may be repeated. */
 /** A query parameter that may be given once or several times. */
 export const oneOrMany = <T extends z.ZodType>(item: T) =>
   z.preprocess(

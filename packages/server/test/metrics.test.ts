@@ -76,6 +76,21 @@ test('OP2 what was done is counted, as the log tells it', async () => {
   expect(
     value('troupe_http_request_seconds_count', { method: 'POST', route: '/v1/approvals/:approval_id', status: '200' }),
   ).toBe(1)
+  const custom = await server.create(play([{ tools: [{ name: 'mcp__client__look_up', input: { q: 'x' } }] }, { say: 'three' }]), {
+    agent: {
+      type: 'inline',
+      tools: [{ type: 'custom', name: 'look_up', description: 'x', input_schema: { type: 'object' } }],
+    },
+  })
+  const [call] = (await server.idle(custom.id)).required_actions
+  await server.post(`/v1/sessions/${custom.id}/events`, {
+    events: [
+      { type: 'user.custom_tool_result', custom_tool_use_id: call!.event_id, content: [{ type: 'text', text: 'y' }] },
+    ],
+  })
+  await server.idle(custom.id)
+  const { value: after } = await scrape(server)
+  expect([after('troupe_approvals_asked_total'), after('troupe_approvals_answered_total')]).toEqual([2, 2])
   // A path is never a label: it would make a new one for each session.
   expect(samples.filter(({ labels }) => labels.route?.includes(id))).toEqual([])
   await server.stop()

@@ -84,6 +84,8 @@ export class WorkMetrics {
       case 'agent.mcp_tool_use':
         if ((JSON.parse(body) as Body).evaluated_permission === 'ask') this.#asked.inc()
         return undefined
+      case 'agent.custom_tool_use':
+        return this.#asked.inc()
       case 'user.tool_confirmation':
       case 'user.custom_tool_result':
         // It is appended again when the agent takes it.

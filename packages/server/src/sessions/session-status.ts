@@ -6,7 +6,6 @@ import { iso, isoOr } from '../log/wire.ts'
 import type { ApprovalRow } from '../store/approvals.ts'
 import type { ApprovalSettings, SessionRow, Store, TurnRow } from '../store/store.ts'
 import { type Admission, queueToWire } from './queue-status.ts'
-
 import { budgetToWire } from './budget.ts'
 import { addUsage, sumOfEntries, usageToWire } from './usage-totals.ts'
 

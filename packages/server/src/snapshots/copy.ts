@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:fs'
 import { cp, mkdir, stat, statfs } from 'node:fs/promises'
-
 import { COPY_LIMITS, MAX_SNAPSHOT_MS, NoSnapshot } from './limits.ts'
 import { type Scan, scan } from './scan.ts'
 import { readStamps, type StampCache, writeStamps } from './stamp-cache.ts'
