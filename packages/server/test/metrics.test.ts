@@ -76,12 +76,15 @@ test('OP2 what was done is counted, as the log tells it', async () => {
   expect(
     value('troupe_http_request_seconds_count', { method: 'POST', route: '/v1/approvals/:approval_id', status: '200' }),
   ).toBe(1)
-  const custom = await server.create(play([{ tools: [{ name: 'mcp__client__look_up', input: { q: 'x' } }] }, { say: 'three' }]), {
-    agent: {
-      type: 'inline',
-      tools: [{ type: 'custom', name: 'look_up', description: 'x', input_schema: { type: 'object' } }],
+  const custom = await server.create(
+    play([{ tools: [{ name: 'mcp__client__look_up', input: { q: 'x' } }] }, { say: 'three' }]),
+    {
+      agent: {
+        type: 'inline',
+        tools: [{ type: 'custom', name: 'look_up', description: 'x', input_schema: { type: 'object' } }],
+      },
     },
-  })
+  )
   const [call] = (await server.idle(custom.id)).required_actions
   await server.post(`/v1/sessions/${custom.id}/events`, {
     events: [

@@ -44,12 +44,14 @@ export function spawnServer(
   const server: KillableServer = {
     child,
     url: '',
-    serving: Promise.race([once(child.stdout, 'data'), exited]).then(([line]: unknown[]) => {
-      if (Buffer.isBuffer(line)) server.url = (JSON.parse(line.toString()) as { url: string }).url
-    }),
+    serving: served(),
     exited,
     kill: async () => void (await end('SIGKILL')),
     stop: () => end('SIGTERM'),
+  }
+  async function served() {
+    const [line] = (await Promise.race([once(child.stdout, 'data'), exited])) as unknown[]
+    if (Buffer.isBuffer(line)) server.url = (JSON.parse(line.toString()) as { url: string }).url
   }
   return server
 }
