@@ -183,6 +183,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       },
       {
         slots: config.max_running,
+        restMs: config.live_seconds * 1000,
+        maxResting: config.max_live ?? config.max_running,
         memoryBytes: config.max_memory_mb * 2 ** 20,
         drainMs: config.drain_seconds * 1000,
       },
@@ -207,7 +209,13 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       SWEEP_EVERY_MS,
     )
     undo.push(() => clearInterval(sweeper))
-    metrics.watch({ store, version, now: () => clock.now(), admission: () => runner.admission })
+    metrics.watch({
+      store,
+      version,
+      now: () => clock.now(),
+      admission: () => runner.admission,
+      resting: () => runner.resting,
+    })
     const server: HttpServer = await buildServer({
       sessions,
       previews,

@@ -68,6 +68,13 @@ export const ConfigSchema = z.object({
     .describe(
       'MiB that agents and all they start may take before no further one is started; default 75 % of what there is',
     ),
+  live_seconds: integer(0, 86_400)
+    .default(300)
+    .describe('Time that an agent is kept behind its turn, so that the next begins at once; 0: it ends with the turn'),
+  max_live: integer(1, 1000)
+    .nullable()
+    .default(null)
+    .describe('Agents that are kept so, at most; unset: as many as there are slots'),
   max_queued_sessions: integer(1, 1_000_000).default(10_000).describe('Sessions that may wait for a slot'),
   max_queued_turns: integer(1, 100_000).default(1000).describe('Turns that may wait in one session'),
   origin_approval_seconds: integer(0, 31_536_000)

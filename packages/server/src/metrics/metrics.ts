@@ -14,6 +14,8 @@ export interface MetricsSource {
   now(): number
   /** What there is to give to sessions, and what of it is given. */
   admission(): { slots: { max: number; used: number }; memory: { budget: number; used: number }; hold: string }
+  /** Agents kept between two turns. */
+  resting(): number
   version: string
 }
 
@@ -30,7 +32,7 @@ export class Metrics implements CommitObserver {
   readonly #readers: Gauge
   readonly #dropped: Counter
   readonly #state: Record<
-    'sessions' | 'queued' | 'oldest' | 'approvals' | 'slots' | 'memory' | 'held' | 'turn' | 'asks',
+    'sessions' | 'queued' | 'oldest' | 'approvals' | 'slots' | 'resting' | 'memory' | 'held' | 'turn' | 'asks',
     Gauge
   >
   #source: MetricsSource | null = null
@@ -71,6 +73,7 @@ export class Metrics implements CommitObserver {
       oldest: gauge('troupe_queue_oldest_seconds', 'How long the first of them has waited.'),
       approvals: gauge('troupe_approvals_pending', 'Tool calls and questions that wait for an answer.'),
       slots: gauge('troupe_slots', 'Sessions that may run at once, and that do.', ['state']),
+      resting: gauge('troupe_resting_agents', 'Agents kept alive between two turns of their sessions.'),
       memory: gauge('troupe_agents_memory_bytes', 'What agents and all they started may take, and do.', ['state']),
       held: gauge('troupe_admission_hold', '1 for what keeps the next session from being taken.', ['reason']),
       turn: gauge('troupe_running_turn_seconds', `Age of the ${NAMED} turns that have run longest.`, ['session_id']),
@@ -123,8 +126,8 @@ export class Metrics implements CommitObserver {
     return this.#registry.metrics()
   }
 
-  async #readState({ store, now, admission }: MetricsSource): Promise<void> {
-    const { sessions, queued, oldest, approvals, slots, memory, held, turn, asks } = this.#state
+  async #readState({ store, now, admission, resting: kept }: MetricsSource): Promise<void> {
+    const { sessions, queued, oldest, approvals, slots, resting, memory, held, turn, asks } = this.#state
     const totals = await store.totals.read(NAMED)
     const at = now()
     const age = (since: number) => Math.max(0, at - since) / 1000
@@ -136,6 +139,7 @@ export class Metrics implements CommitObserver {
     const given = admission()
     slots.set({ state: 'max' }, given.slots.max)
     slots.set({ state: 'used' }, given.slots.used)
+    resting.set(kept())
     memory.set({ state: 'budget' }, given.memory.budget)
     memory.set({ state: 'used' }, given.memory.used)
     held.reset()

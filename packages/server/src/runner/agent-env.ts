@@ -25,6 +25,8 @@ export function agentEnv(input: AgentEnvInput): Record<string, string> {
     // The agent's own housekeeping has no place in a server; the operator may set these otherwise.
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
     CLAUDE_CODE_DISABLE_AUTO_MEMORY: '1',
+    // A prompt that it gave itself would be a turn that nobody asked for, between two that are accounted for.
+    CLAUDE_CODE_DISABLE_CRON: '1',
     // A subagent then ends before the turn that started it.
     ...(input.background ? {} : { CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: '1' }),
   }

@@ -36,8 +36,10 @@ export interface AgentSettings {
 
 /** A live agent with its input open. The one place that calls the Agent SDK. */
 export interface AgentProcess {
-  /** What it says, in order. Ends when it can say no more, however that came; never throws. */
-  readonly messages: AsyncGenerator<SDKMessage, void, void>
+  /** What it says next. `done` when it can say no more, however that came; never rejects. */
+  next(): Promise<IteratorResult<SDKMessage, void>>
+  /** The same, left there for the next who asks. */
+  peek(): Promise<IteratorResult<SDKMessage, void>>
   /** Resolves when the process is gone. */
   readonly exited: Promise<AgentExit>
   /** Whether it can still be given a turn. */
@@ -150,13 +152,20 @@ export function startAgent(
     }
   }
   const conversation = query({ prompt: input, options })
+  const said = messages()
+  let ahead: Promise<IteratorResult<SDKMessage, void>> | null = null
   const kill = () => {
     input.end()
     if (child) child.signal('SIGKILL')
     else conversation.close()
   }
   return {
-    messages: messages(),
+    next: () => {
+      const message = ahead ?? said.next()
+      ahead = null
+      return message
+    },
+    peek: () => (ahead ??= said.next()),
     exited: spawned.promise,
     alive: () => failure === null && child !== null && child.process.exitCode === null && !child.process.killed,
     failure: () => failure,
@@ -173,11 +182,11 @@ export function startAgent(
     },
     usage: async () => {
       try {
-        const said = await conversation.usage_EXPERIMENTAL_MAY_CHANGE_DO_NOT_RELY_ON_THIS_API_YET({
+        const told = await conversation.usage_EXPERIMENTAL_MAY_CHANGE_DO_NOT_RELY_ON_THIS_API_YET({
           skipBehaviors: true,
         })
-        return said.session?.model_usage
-          ? { models: said.session.model_usage, plan: said.rate_limits_available === true }
+        return told.session?.model_usage
+          ? { models: told.session.model_usage, plan: told.rate_limits_available === true }
           : null
       } catch {
         return null

@@ -37,7 +37,7 @@ const SIBLING =
   'Another call of yours is waiting for a person. Nothing is wrong with this one: make it again when the other has its answer.'
 const STEERED =
   'The user has written something while you worked. Nothing is wrong with this call: read that first, then make the call again if it is still right.'
-const BROKEN = 'The permission to do this could not be established, so it was refused.'
+export const BROKEN = 'The permission to do this could not be established, so it was refused.'
 
 /**
  * Judges every call of one run's agent, for its hook and for its permission callback alike: each call once, whoever

@@ -19,9 +19,18 @@ export class Gate {
   readonly #memory: MemoryBudget
   readonly #backoff: ModelBackoff
   readonly #clock: Clock
+  readonly #makeRoom: () => void
   #used = 0
 
-  constructor(limits: ClaimLimits, memory: MemoryBudget, backoff: ModelBackoff, clock: Clock) {
+  /** `makeRoom` ends an agent that only rests, if there is one. */
+  constructor(
+    limits: ClaimLimits,
+    memory: MemoryBudget,
+    backoff: ModelBackoff,
+    clock: Clock,
+    makeRoom: () => void = () => undefined,
+  ) {
+    this.#makeRoom = makeRoom
     this.limits = limits
     this.#memory = memory
     this.#backoff = backoff
@@ -37,7 +46,10 @@ export class Gate {
   pass(): Pass | null {
     if (this.#used >= this.limits.slots || this.#backoff.waitMs() > 0) return null
     const share = this.#memory.reserve(this.#clock.now())
-    if (!share) return null
+    if (!share) {
+      this.#makeRoom()
+      return null
+    }
     this.#used++
     let holder: string | undefined
     let released = false

@@ -21,6 +21,8 @@ export class MemoryBudget {
   readonly #budget: number
   readonly #shares = new Set<Share>()
   readonly #bySession = new Map<string, Share>()
+  /** Of agents that nobody has work for: their memory is theirs until it is needed. */
+  readonly #resting = new Map<string, Share>()
 
   constructor(budgetBytes: number) {
     this.#budget = budgetBytes
@@ -44,8 +46,19 @@ export class MemoryBudget {
     return this.#shares.size === 0 || this.#used(now) + RESERVE <= this.#budget
   }
 
+  /** The agent of this session stays, without a run. It counts with what was last measured. */
+  rest(sessionId: string, now: number): void {
+    this.#resting.set(sessionId, { since: now, measured: this.#bySession.get(sessionId)?.measured ?? null })
+  }
+
+  /** It has work again, or is gone. */
+  leave(sessionId: string): void {
+    this.#resting.delete(sessionId)
+  }
+
   /** What the agents of sessions take, as measured. */
   note(bytes: ReadonlyMap<string, number>): void {
+    for (const [sessionId, share] of this.#resting) share.measured = bytes.get(sessionId) ?? share.measured
     for (const [sessionId, share] of this.#bySession)
       share.measured = bytes.get(sessionId) ?? (share.measured === null ? null : 0)
   }
@@ -58,6 +71,7 @@ export class MemoryBudget {
     let used = 0
     for (const { since, measured } of this.#shares)
       used += measured === null || now - since < SETTLED_MS ? Math.max(measured ?? 0, RESERVE) : measured
+    for (const { measured } of this.#resting.values()) used += measured ?? RESERVE
     return used
   }
 }

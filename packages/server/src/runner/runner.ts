@@ -9,6 +9,7 @@ import type { SessionRow } from '../store/store.ts'
 import type { Admission } from '../sessions/queue-status.ts'
 import { endOverdue } from '../sessions/queue-timeout.ts'
 import { Gate, type Pass } from './gate.ts'
+import { LiveAgents } from './live-agents.ts'
 import { MemoryBudget } from './memory-budget.ts'
 import { meterMemory } from './memory-meter.ts'
 import { reconcileSession } from './recovery.ts'
@@ -19,6 +20,10 @@ export interface RunnerOptions {
   slots: number
   /** Bytes that agents and what they start may take before no further one is started. */
   memoryBytes: number
+  /** Milliseconds that an agent is kept behind its turn; 0: it ends with the turn. */
+  restMs: number
+  /** Agents that are kept so, at most. */
+  maxResting: number
   /** Milliseconds a running turn is given to end when the server stops. */
   drainMs: number
 }
@@ -43,18 +48,39 @@ export class Runner implements Service {
   readonly #gate: Gate
   #loops: Promise<unknown> = Promise.resolve()
 
-  constructor(context: RunContext, options: RunnerOptions) {
-    this.#context = context
+  readonly #live: LiveAgents
+
+  constructor(context: Omit<RunContext, 'live'>, options: RunnerOptions) {
+    const { sessions, wakeups, logger } = context
+    const { settings, clock } = sessions
+    const memory = new MemoryBudget(options.memoryBytes)
+    this.#live = new LiveAgents(
+      sessions,
+      wakeups,
+      {
+        restMs: options.restMs,
+        max: options.maxResting,
+        onRest: (sessionId) => memory.rest(sessionId, clock.now()),
+        onLeft: (sessionId) => memory.leave(sessionId),
+        onGone: () => wakeups.ring(DISPATCH),
+      },
+      logger,
+    )
+    this.#context = { ...context, live: this.#live }
     this.#options = options
-    this.#memory = new MemoryBudget(options.memoryBytes)
-    const { settings, clock } = context.sessions
+    this.#memory = memory
     const limits = { slots: options.slots, perKey: settings.maxRunningPerKey }
-    this.#gate = new Gate(limits, this.#memory, context.backoff, clock)
+    this.#gate = new Gate(limits, memory, context.backoff, clock, () => this.#live.makeRoom())
   }
 
   /** What there is to give, and what keeps the next session. */
   get admission(): Admission {
     return this.#gate.admission
+  }
+
+  /** Agents that are kept between two turns. */
+  get resting(): number {
+    return this.#live.size
   }
 
   /** Ends what a dead server left behind, then starts to take sessions. */
@@ -80,6 +106,7 @@ export class Runner implements Service {
     patience.abort()
     this.#ending.abort()
     await all
+    await this.#live.stop()
     await this.#loops
   }
 

@@ -26,7 +26,7 @@ import {
   StorageUnavailable,
   type TurnRow,
 } from '../store/store.ts'
-import { type AgentProcess, type AgentSettings, type CallJudge, startAgent } from './agent-process.ts'
+import { type AgentProcess, type AgentSettings, startAgent } from './agent-process.ts'
 import { type AgentAccount, NOTHING_USED } from './agent-account.ts'
 import { forgetTranscripts } from './agent-env.ts'
 import { ApprovalGate } from './approval-gate.ts'
@@ -36,6 +36,7 @@ import { keepAccount } from './keep-account.ts'
 import { callName } from './policy.ts'
 import { forgetLocalTranscript } from './local-transcript.ts'
 import { recoverOrEnd } from './recovery.ts'
+import type { LiveAgents } from './live-agents.ts'
 import type { ModelBackoff } from './model-backoff.ts'
 import { kindOf, Translator } from './sdk-messages.ts'
 import {
@@ -47,6 +48,8 @@ import {
   serverRestarted,
   storeFailed,
 } from './session-errors.ts'
+import { Seat } from './seat.ts'
+import { startedAs } from './started-as.ts'
 import { startedCommand } from './started-command.ts'
 import { finished } from './finished-turn.ts'
 import { INTERRUPTED_STEPS, STOP_STEPS } from './stop-process.ts'
@@ -64,6 +67,7 @@ export interface RunContext {
   wakeups: Wakeups
   agent: AgentSettings
   snapshots: Snapshots
+  live: LiveAgents
   /** Shared by all sessions of the server's credential. */
   backoff: ModelBackoff
   /** The whole environment of a session's agent; makes its config dir. */
@@ -101,9 +105,10 @@ export async function runSession(
         .giveUp(error)
         .catch((err: unknown) => context.logger.error({ session: claimed.id, err }, 'a run could not be ended'))
     }
+    await run.close()
   } finally {
     context.snapshots.left(claimed.id)
-    await run.close()
+    await run.leave(draining.aborted)
   }
 }
 
@@ -116,8 +121,9 @@ class SessionRun {
   readonly #translator: Translator
   #account: AgentAccount | null = null
   #limits: TurnLimits | null = null
-  /** The session's options as the agent was started with them. */
-  #startedWith = ''
+  /** The place from which this run judges the calls of its agent. */
+  #seat: Seat | null = null
+  #startedAs = ''
   readonly #background: BackgroundWork
   #agent: AgentProcess | null = null
   #lastSeq: number
@@ -182,6 +188,16 @@ class SessionRun {
     await this.#insist(() => this.#change(decide))
     await this.#context.snapshots.after(this.#id, turn.id, this.#ending)
     return goesOn
+  }
+
+  /** Lets its agent rest until the session goes on, where that can be; else ends it. */
+  async leave(draining: boolean): Promise<void> {
+    const agent = this.#agent
+    const idle = this.#sent.size === 0 && !draining
+    const live = agent && idle && { agent, seat: this.#seat!, startedAs: this.#startedAs, used: true }
+    if (!live || !this.#context.live.rest(this.#id, live)) return this.close()
+    this.#context.previews.clear(this.#id)
+    this.#forgetAgent()
   }
 
   /** Ends the agent, if one is alive. */
@@ -288,7 +304,8 @@ class SessionRun {
     const asked = { structured: session.agent.output_schema !== undefined }
     if (opening.finished) return { type: 'ended', outcome: finished(opening.finished, asked), last: null }
     // What it was started with is what it keeps to.
-    const other = opening.anew || this.#startedWith !== fixed(session)
+    if (!this.#agent) await this.#adopt(session)
+    const other = opening.anew || this.#startedAs !== startedAs(session)
     if (this.#agent && (!this.#agent.alive() || other)) await this.close()
     const agent = (this.#agent ??= await this.#startAgent(session, opening))
     this.#account!.beginTurn(session, turn.id, await store.readTurnLedger(turn.id))
@@ -337,7 +354,7 @@ class SessionRun {
       if (opening.message.length > 0) agent.send(userMessage(opening.message, 'later'))
       for (const event of opening.steers) this.#steer(event)
       for (;;) {
-        const { value: message, done } = await agent.messages.next()
+        const { value: message, done } = await agent.next()
         if (done) break
         alive()
         this.#account!.see(message)
@@ -433,21 +450,42 @@ class SessionRun {
     this.#sent.clear()
   }
 
+  /** Takes the agent that has waited for this session to go on, if one has. */
+  async #adopt(session: SessionRow): Promise<void> {
+    const live = await this.#context.live.take(this.#id)
+    if (!live) return
+    await this.#learnThreads()
+    this.#sit(live.agent, live.seat, live.startedAs, session)
+  }
+
+  /** From here on the agent works for this run. */
+  #sit(agent: AgentProcess, seat: Seat, startedAs: string, session: SessionRow): void {
+    const { sessions, logger } = this.#context
+    seat.take((...call) => this.#gate.judge(...call))
+    this.#agent = agent
+    this.#seat = seat
+    this.#startedAs = startedAs
+    this.#account = keepAccount(sessions, logger, agent, session, () => this.#limits)
+  }
+
+  async #learnThreads(): Promise<void> {
+    const { rows } = await this.#context.sessions.store.listThreads(this.#id, undefined, 'desc', KNOWN_THREADS, null)
+    this.#translator.threads.know(rows)
+  }
+
   async #startAgent(session: SessionRow, { parked, recover }: Opening): Promise<AgentProcess> {
     const { agent, prepareEnv, sessions, clientTools } = this.#context
     const resume = await sessions.store.hasTranscript(session.id)
     if (!resume) forgetLocalTranscript(sessionPaths(sessions.settings.sessionsDir, session.id).configDir)
-    const { rows } = await sessions.store.listThreads(session.id, undefined, 'desc', KNOWN_THREADS, null)
-    this.#translator.threads.know(rows)
+    await this.#learnThreads()
     const tools = customToolsOf(session.agent).length > 0 ? await clientTools(session.id) : null
-    const judge: CallJudge = (...call) => this.#gate.judge(...call)
     const redrive = parked && callName(parked)
     const start = { resume, redrive, recover, clientTools: tools }
     const env = prepareEnv(session)
     if (!resume) forgetTranscripts(env.CLAUDE_CONFIG_DIR)
-    const started = startAgent(agent, session, env, judge, start)
-    this.#startedWith = fixed(session)
-    this.#account = keepAccount(sessions, this.#context.logger, started, session, () => this.#limits)
+    const seat = new Seat()
+    const started = startAgent(agent, session, env, seat.judge, start)
+    this.#sit(started, seat, startedAs(session), session)
     return started
   }
 
@@ -575,6 +613,3 @@ class SessionRun {
 type Ended =
   | { type: 'ended' | 'cut'; outcome: TurnOutcome; last: SDKMessage | null }
   | { type: 'parked'; part: TurnPart; last: SDKMessage }
-
-/** What an agent process cannot change any more once it runs. */
-const fixed = ({ agent, options, cwd }: SessionRow): string => JSON.stringify([agent, options, cwd])

@@ -4,6 +4,7 @@
  * mocked. The first word of the prompt is the part:
  *   say TEXT    answer TEXT              flood N    N messages, then a result
  *   naps MS     answer after that time
+ *   babbles     answer, and begin to speak again a moment later, unasked
  *   crash       exit 7 in mid-turn
  *   silent      never answer             hold       one message, then wait for an interrupt
  *   stubborn    like hold, but neither an interrupt, nor the end of its input, nor TERM ends it
@@ -89,6 +90,10 @@ const play = {
   },
   naps: (ms) => {
     setTimeout(() => play.say('awake'), Number(ms))
+  },
+  babbles: () => {
+    play.say('done')
+    setTimeout(() => text('one more thing'), 300)
   },
   flood: (count) => {
     for (let n = 1; n <= Number(count); n++) text(`message ${n}`)

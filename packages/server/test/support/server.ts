@@ -55,6 +55,9 @@ export async function testServer(
           port: 0,
           data_dir: join(folder, 'data'),
           drain_seconds: 5,
+          // What is told of how an agent starts on its transcript is tested on agents that do. Those of a whole run can
+          // be kept alive instead, to see what else would change.
+          live_seconds: process.env.TEST_LIVE_SECONDS ?? 0,
           agent_executable: FAKE_AGENT,
           ...flags,
           ...more,
