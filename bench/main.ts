@@ -8,13 +8,14 @@ import { fork } from './cases/fork.ts'
 import { list } from './cases/list.ts'
 import { start } from './cases/start.ts'
 import { status } from './cases/status.ts'
+import { warm } from './cases/warm.ts'
 import { header, line } from './lib/table.ts'
 
 /**
  * `npm run bench [-- --only name] [--quick]`: measures against the bare thing in the same run and prints medians. Writes
  * nothing; aims are printed and never asserted. On a busy machine the ratios mean more than the figures.
  */
-const CASES = [start, firstRequest, status, list, creates, delivery, admission, control, fork]
+const CASES = [start, firstRequest, warm, status, list, creates, delivery, admission, control, fork]
 const { values } = parseArgs({ options: { only: { type: 'string' }, quick: { type: 'boolean', default: false } } })
 const chosen = CASES.filter(({ name }) => values.only === undefined || name === values.only)
 if (chosen.length === 0) {

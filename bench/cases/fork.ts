@@ -109,6 +109,7 @@ function contextIn(folder: string): SessionContext {
     store,
     log: new EventLog(store, new Wakeups()),
     clock: systemClock,
+    spares: { take: () => null },
     snapshots: new Snapshots({
       store,
       clock: systemClock,

@@ -19,17 +19,26 @@ export interface RealServer extends AsyncDisposable {
 }
 
 /** Starts any script that listens on the port of its settings, and asks `path` until it answers. */
-export async function realServer(env: NodeJS.ProcessEnv, path = '/health', script = SCRIPT): Promise<RealServer> {
+export async function realServer(
+  env: NodeJS.ProcessEnv,
+  path = '/health',
+  script = SCRIPT,
+  flags: object = {},
+): Promise<RealServer> {
   const folder = mkdtempSync(join(tmpdir(), 'troupe-bench-'))
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const { PATH, LANG, TMPDIR } = process.env
   const begun = performance.now()
-  const child = spawn(process.execPath, [script, JSON.stringify({ port, data_dir: join(folder, 'data') }), folder], {
-    // A home of its own: what a killed shell leaves in the start files' locks must not slow the next one.
-    env: { PATH, HOME: folder, LANG, TMPDIR, IS_SANDBOX: '1', ...env },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
+  const child = spawn(
+    process.execPath,
+    [script, JSON.stringify({ port, data_dir: join(folder, 'data'), ...flags }), folder],
+    {
+      // A home of its own: what a killed shell leaves in the start files' locks must not slow the next one.
+      env: { PATH, HOME: folder, LANG, TMPDIR, IS_SANDBOX: '1', ...env },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  )
   const exited = once(child, 'exit')
   while (
     !(await fetch(url + path).then(

@@ -33,6 +33,7 @@ const wakeups = new Wakeups()
 const log = new EventLog(store, wakeups)
 const previews = new Previews(wakeups)
 const sessions: SessionContext = {
+  spares: { take: () => null },
   snapshots: new Snapshots({
     store,
     clock: systemClock,

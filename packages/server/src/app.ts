@@ -129,6 +129,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const sessions: SessionContext = {
       store,
       snapshots,
+      spares: { take: (like) => runner.spares.take(like) },
       log,
       clock,
       settings: {
@@ -159,6 +160,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
           return { url, token: clientTools.token(sessionId) }
         },
         stallMs: config.model_stall_seconds * 1000,
+        counted: (how) => metrics.agentCame(how),
         backoff: new ModelBackoff(clock, options.random ?? Math.random),
         backgroundMs: config.background_seconds * 1000,
         agent: {
@@ -183,6 +185,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       },
       {
         slots: config.max_running,
+        spares: config.spares,
         restMs: config.live_seconds * 1000,
         maxResting: config.max_live ?? config.max_running,
         memoryBytes: config.max_memory_mb * 2 ** 20,
@@ -215,6 +218,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       now: () => clock.now(),
       admission: () => runner.admission,
       resting: () => runner.resting,
+      spares: () => runner.spares.size,
     })
     const server: HttpServer = await buildServer({
       sessions,

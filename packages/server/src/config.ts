@@ -75,6 +75,9 @@ export const ConfigSchema = z.object({
     .nullable()
     .default(null)
     .describe('Agents that are kept so, at most; unset: as many as there are slots'),
+  spares: integer(0, 100)
+    .default(2)
+    .describe('Agents started before their session, at most, for sessions like those begun lately; 0: none'),
   max_queued_sessions: integer(1, 1_000_000).default(10_000).describe('Sessions that may wait for a slot'),
   max_queued_turns: integer(1, 100_000).default(1000).describe('Turns that may wait in one session'),
   origin_approval_seconds: integer(0, 31_536_000)

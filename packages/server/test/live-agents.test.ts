@@ -139,6 +139,42 @@ describe('genuine agents between two turns', () => {
   })
 })
 
+test('WM12 sessions whose agents end and come again by turns lose and repeat nothing', async () => {
+  const model = await startDemoModel()
+  const server = await testServer(
+    { agent_executable: undefined, demo_model: 'on', live_seconds: 300, max_live: 1 },
+    { demoModel: model, env: { ANTHROPIC_API_KEY: undefined } },
+  )
+  // Each turn of one ends the agent of the other. WAKES=100 takes minutes, and wakes them 200 times.
+  const wakes = Number(process.env.WAKES ?? 6)
+  const sessions = [
+    await server.create(scripted([{ say: 'begun' }])),
+    await server.create(scripted([{ say: 'begun' }])),
+  ]
+  for (const { id } of sessions) await server.idle(id)
+  for (let wake = 0; wake < wakes; wake++)
+    for (const { id } of sessions) {
+      await server.send(id, scripted([{ say: `word ${wake}` }]))
+      expect((await server.idle(id)).result!.text).toBe(`word ${wake}`)
+    }
+  for (const { id, uuid } of sessions) {
+    const turns = await server.turns(id)
+    expect(turns.map(({ output, status }) => [status, output!.text]).toSorted()).toEqual(
+      ['begun', ...Array.from({ length: wakes }, (_, wake) => `word ${wake}`)]
+        .map((text) => ['completed', text])
+        .toSorted(),
+    )
+    // One prompt and one answer for each turn, and nothing twice.
+    const last = model.requests.list(uuid).filter(({ path }) => path === '/v1/messages')
+    expect(last).toHaveLength(wakes + 1)
+    expect(last.at(-1)!.messageCount - last.at(-2)!.messageCount).toBe(2)
+    const billed = last.reduce((sum, { usage }) => sum + (usage?.output_tokens ?? 0), 0)
+    expect((await server.idle(id)).usage.output_tokens).toBe(billed)
+  }
+  await server.stop()
+  await model.close()
+}, 900_000)
+
 test('WM7 an agent at rest that dies is replaced, and one that speaks out of turn is ended', async () => {
   const server = await testServer({ live_seconds: 300 })
   const { id } = await server.create('say one')

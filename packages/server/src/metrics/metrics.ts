@@ -16,6 +16,8 @@ export interface MetricsSource {
   admission(): { slots: { max: number; used: number }; memory: { budget: number; used: number }; hold: string }
   /** Agents kept between two turns. */
   resting(): number
+  /** Agents that wait for a session. */
+  spares(): number
   version: string
 }
 
@@ -31,8 +33,19 @@ export class Metrics implements CommitObserver {
   readonly #http: Histogram
   readonly #readers: Gauge
   readonly #dropped: Counter
+  readonly #came: Counter
   readonly #state: Record<
-    'sessions' | 'queued' | 'oldest' | 'approvals' | 'slots' | 'resting' | 'memory' | 'held' | 'turn' | 'asks',
+    | 'sessions'
+    | 'queued'
+    | 'oldest'
+    | 'approvals'
+    | 'slots'
+    | 'resting'
+    | 'spares'
+    | 'memory'
+    | 'held'
+    | 'turn'
+    | 'asks',
     Gauge
   >
   #source: MetricsSource | null = null
@@ -67,6 +80,12 @@ export class Metrics implements CommitObserver {
       help: 'Readers that took nothing for a minute and were let go.',
       registers,
     })
+    this.#came = new Counter({
+      name: 'troupe_agents_started_total',
+      help: 'How agents came to a turn: started cold or on a transcript, kept alive, or started ahead.',
+      labelNames: ['how'],
+      registers,
+    })
     this.#state = {
       sessions: gauge('troupe_sessions', 'Sessions by status.', ['status']),
       queued: gauge('troupe_queue_depth', 'Sessions that wait for a slot.'),
@@ -74,6 +93,7 @@ export class Metrics implements CommitObserver {
       approvals: gauge('troupe_approvals_pending', 'Tool calls and questions that wait for an answer.'),
       slots: gauge('troupe_slots', 'Sessions that may run at once, and that do.', ['state']),
       resting: gauge('troupe_resting_agents', 'Agents kept alive between two turns of their sessions.'),
+      spares: gauge('troupe_spare_agents', 'Agents that were started before their session.'),
       memory: gauge('troupe_agents_memory_bytes', 'What agents and all they started may take, and do.', ['state']),
       held: gauge('troupe_admission_hold', '1 for what keeps the next session from being taken.', ['reason']),
       turn: gauge('troupe_running_turn_seconds', `Age of the ${NAMED} turns that have run longest.`, ['session_id']),
@@ -109,6 +129,10 @@ export class Metrics implements CommitObserver {
     this.#http.observe({ method, route, status: String(status) }, seconds)
   }
 
+  agentCame(how: 'cold' | 'resume' | 'live' | 'spare'): void {
+    this.#came.inc({ how })
+  }
+
   readerCame(): void {
     this.#readers.inc()
   }
@@ -126,8 +150,8 @@ export class Metrics implements CommitObserver {
     return this.#registry.metrics()
   }
 
-  async #readState({ store, now, admission, resting: kept }: MetricsSource): Promise<void> {
-    const { sessions, queued, oldest, approvals, slots, resting, memory, held, turn, asks } = this.#state
+  async #readState({ store, now, admission, resting: kept, spares: waiting }: MetricsSource): Promise<void> {
+    const { sessions, queued, oldest, approvals, slots, resting, spares, memory, held, turn, asks } = this.#state
     const totals = await store.totals.read(NAMED)
     const at = now()
     const age = (since: number) => Math.max(0, at - since) / 1000
@@ -140,6 +164,7 @@ export class Metrics implements CommitObserver {
     slots.set({ state: 'max' }, given.slots.max)
     slots.set({ state: 'used' }, given.slots.used)
     resting.set(kept())
+    spares.set(waiting())
     memory.set({ state: 'budget' }, given.memory.budget)
     memory.set({ state: 'used' }, given.memory.used)
     held.reset()

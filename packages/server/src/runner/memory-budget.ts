@@ -43,7 +43,12 @@ export class MemoryBudget {
   }
 
   hasRoom(now: number): boolean {
-    return this.#shares.size === 0 || this.#used(now) + RESERVE <= this.#budget
+    return this.#shares.size === 0 || this.fits(now)
+  }
+
+  /** Whether one more process would be within the budget. */
+  fits(now: number): boolean {
+    return this.#used(now) + RESERVE <= this.#budget
   }
 
   /** The agent of this session stays, without a run. It counts with what was last measured. */

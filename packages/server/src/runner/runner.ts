@@ -13,6 +13,7 @@ import { LiveAgents } from './live-agents.ts'
 import { MemoryBudget } from './memory-budget.ts'
 import { meterMemory } from './memory-meter.ts'
 import { reconcileSession } from './recovery.ts'
+import { Spares } from './spares.ts'
 import { type RunContext, runSession } from './session-run.ts'
 
 export interface RunnerOptions {
@@ -24,6 +25,8 @@ export interface RunnerOptions {
   restMs: number
   /** Agents that are kept so, at most. */
   maxResting: number
+  /** Agents started before their session, at most. */
+  spares: number
   /** Milliseconds a running turn is given to end when the server stops. */
   drainMs: number
 }
@@ -49,8 +52,9 @@ export class Runner implements Service {
   #loops: Promise<unknown> = Promise.resolve()
 
   readonly #live: LiveAgents
+  readonly #spares: Spares
 
-  constructor(context: Omit<RunContext, 'live'>, options: RunnerOptions) {
+  constructor(context: Omit<RunContext, 'live' | 'begun'>, options: RunnerOptions) {
     const { sessions, wakeups, logger } = context
     const { settings, clock } = sessions
     const memory = new MemoryBudget(options.memoryBytes)
@@ -66,11 +70,26 @@ export class Runner implements Service {
       },
       logger,
     )
-    this.#context = { ...context, live: this.#live }
+    this.#context = { ...context, live: this.#live, begun: (session) => this.#spares.begun(session) }
+    this.#spares = new Spares(this.#context, {
+      max: options.restMs === 0 ? 0 : options.spares,
+      keepMs: options.restMs,
+      mayStart: async () => {
+        const room = memory.fits(clock.now()) && this.#gate.used < options.slots && !this.#draining.signal.aborted
+        return room && (await sessions.store.queueDepth()) === 0
+      },
+      onThere: (sessionId) => memory.rest(sessionId, clock.now()),
+      onGone: (sessionId) => {
+        memory.leave(sessionId)
+        wakeups.ring(DISPATCH)
+      },
+    })
     this.#options = options
     this.#memory = memory
     const limits = { slots: options.slots, perKey: settings.maxRunningPerKey }
-    this.#gate = new Gate(limits, memory, context.backoff, clock, () => this.#live.makeRoom())
+    this.#gate = new Gate(limits, memory, context.backoff, clock, () => {
+      if (!this.#spares.makeRoom()) this.#live.makeRoom()
+    })
   }
 
   /** What there is to give, and what keeps the next session. */
@@ -81,6 +100,11 @@ export class Runner implements Service {
   /** Agents that are kept between two turns. */
   get resting(): number {
     return this.#live.size
+  }
+
+  /** Agents that wait for a session. */
+  get spares(): Spares {
+    return this.#spares
   }
 
   /** Ends what a dead server left behind, then starts to take sessions. */
@@ -106,7 +130,7 @@ export class Runner implements Service {
     patience.abort()
     this.#ending.abort()
     await all
-    await this.#live.stop()
+    await Promise.all([this.#live.stop(), this.#spares.stop()])
     await this.#loops
   }
 
@@ -131,6 +155,7 @@ export class Runner implements Service {
         await this.#expire()
         const overdue = await endOverdue(sessions)
         while (!signal.aborted && (await this.#takeNext()));
+        this.#spares.tend()
         pause = Math.min(pause, this.#gate.waitMs() ?? pause, Math.max(0, (overdue ?? Infinity) - sessions.clock.now()))
       } catch (error) {
         logger.error({ err: error }, 'no session could be taken')

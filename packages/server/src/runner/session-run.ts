@@ -36,7 +36,7 @@ import { keepAccount } from './keep-account.ts'
 import { callName } from './policy.ts'
 import { forgetLocalTranscript } from './local-transcript.ts'
 import { recoverOrEnd } from './recovery.ts'
-import type { LiveAgents } from './live-agents.ts'
+import type { LiveAgent, LiveAgents } from './live-agents.ts'
 import type { ModelBackoff } from './model-backoff.ts'
 import { kindOf, Translator } from './sdk-messages.ts'
 import {
@@ -68,6 +68,10 @@ export interface RunContext {
   agent: AgentSettings
   snapshots: Snapshots
   live: LiveAgents
+  /** Is told of sessions that begin. */
+  begun(session: SessionRow): void
+  /** Is told how each agent came to its turn. */
+  counted(how: 'cold' | 'resume' | 'live' | 'spare'): void
   /** Shared by all sessions of the server's credential. */
   backoff: ModelBackoff
   /** The whole environment of a session's agent; makes its config dir. */
@@ -124,6 +128,8 @@ class SessionRun {
   /** The place from which this run judges the calls of its agent. */
   #seat: Seat | null = null
   #startedAs = ''
+  /** Whether the agent has had a turn: a spare has not. */
+  #used = false
   readonly #background: BackgroundWork
   #agent: AgentProcess | null = null
   #lastSeq: number
@@ -304,9 +310,14 @@ class SessionRun {
     const asked = { structured: session.agent.output_schema !== undefined }
     if (opening.finished) return { type: 'ended', outcome: finished(opening.finished, asked), last: null }
     // What it was started with is what it keeps to.
-    if (!this.#agent) await this.#adopt(session)
+    const adopted = !this.#agent && (await this.#adopt(session))
     const other = opening.anew || this.#startedAs !== startedAs(session)
-    if (this.#agent && (!this.#agent.alive() || other)) await this.close()
+    if (this.#agent && (!this.#agent.alive() || other)) {
+      // What never had anything to do has nothing to write down, and is not waited for.
+      if (!this.#used) this.#agent.kill()
+      await this.close()
+    }
+    if (this.#agent && adopted) this.#context.counted(this.#used ? 'live' : 'spare')
     const agent = (this.#agent ??= await this.#startAgent(session, opening))
     this.#account!.beginTurn(session, turn.id, await store.readTurnLedger(turn.id))
     const limits = (this.#limits = new TurnLimits(agent, session, turn, () => clock.now()))
@@ -352,11 +363,15 @@ class SessionRun {
       this.#background.beginTurn(agent)
       alive()
       if (opening.message.length > 0) agent.send(userMessage(opening.message, 'later'))
+      this.#used = true
+      let first = turn.number === 1
       for (const event of opening.steers) this.#steer(event)
       for (;;) {
         const { value: message, done } = await agent.next()
         if (done) break
         alive()
+        if (first) this.#context.begun(session)
+        first = false
         this.#account!.see(message)
         if (message.type === 'result') {
           if (ended?.last) await this.#commit(this.#kept(ended.last, turn.id))
@@ -451,20 +466,22 @@ class SessionRun {
   }
 
   /** Takes the agent that has waited for this session to go on, if one has. */
-  async #adopt(session: SessionRow): Promise<void> {
+  async #adopt(session: SessionRow): Promise<boolean> {
     const live = await this.#context.live.take(this.#id)
-    if (!live) return
-    await this.#learnThreads()
-    this.#sit(live.agent, live.seat, live.startedAs, session)
+    if (!live) return false
+    if (live.used) await this.#learnThreads()
+    this.#sit(live, session)
+    return true
   }
 
   /** From here on the agent works for this run. */
-  #sit(agent: AgentProcess, seat: Seat, startedAs: string, session: SessionRow): void {
+  #sit({ agent, seat, startedAs, used }: LiveAgent, session: SessionRow): void {
     const { sessions, logger } = this.#context
     seat.take((...call) => this.#gate.judge(...call))
     this.#agent = agent
     this.#seat = seat
     this.#startedAs = startedAs
+    this.#used = used
     this.#account = keepAccount(sessions, logger, agent, session, () => this.#limits)
   }
 
@@ -485,7 +502,8 @@ class SessionRun {
     if (!resume) forgetTranscripts(env.CLAUDE_CONFIG_DIR)
     const seat = new Seat()
     const started = startAgent(agent, session, env, seat.judge, start)
-    this.#sit(started, seat, startedAs(session), session)
+    this.#sit({ agent: started, seat, startedAs: startedAs(session), used: true }, session)
+    this.#context.counted(resume ? 'resume' : 'cold')
     return started
   }
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
 import type { EventLog } from '../log/event-log.ts'
 import type { Snapshots } from '../snapshots/snapshots.ts'
-import type { Store } from '../store/store.ts'
+import type { SessionRow, Store } from '../store/store.ts'
 
 /** What the use cases work with. */
 export interface SessionContext {
@@ -10,6 +10,13 @@ export interface SessionContext {
   clock: Clock
   settings: SessionSettings
   snapshots: Snapshots
+  spares: SpareDesk
+}
+
+/** Where agents wait that were started before their session. */
+export interface SpareDesk {
+  /** The id of a session that an agent waits for which was started just so, in its workdir; null where there is none. */
+  take(like: Pick<SessionRow, 'workspaceId' | 'agent' | 'options'>): string | null
 }
 
 /** What of the configuration decides how sessions are made. */

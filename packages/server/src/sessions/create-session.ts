@@ -131,11 +131,8 @@ export async function createSession(
   const { settings, log, clock } = context
   assertCanRun(settings, request.agent.permission_mode)
   assertEnv(request.env)
-  const id = newId('sesn')
   const named = request.cwd ?? settings.defaultCwd
   if (named !== null) await assertWorkdir(named)
-  const cwd = named ?? (await makeWorkdir(settings.sessionsDir, id))
-  const at = clock.now()
   const options: SessionOptions = {
     env: request.env,
     maxTurns: request.maxTurns,
@@ -149,6 +146,11 @@ export async function createSession(
     ...(request.snapshots && { snapshots: request.snapshots }),
     modelSource: settings.modelSource === 'demo' ? 'demo' : 'configured',
   }
+  const like = { workspaceId: caller.workspaceId, agent: request.agent, options }
+  const spare = named === null ? context.spares.take(like) : null
+  const id = spare ?? newId('sesn')
+  const cwd = named ?? (await makeWorkdir(settings.sessionsDir, id))
+  const at = clock.now()
   const row = emptySession(id, caller, request, cwd, options, at)
   const inputs = request.inputs.map((input) =>
     input.clientId === null ? input : { ...input, id: idOfClient(id, input.clientId) },

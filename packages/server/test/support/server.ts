@@ -57,6 +57,7 @@ export async function testServer(
           drain_seconds: 5,
           // What is told of how an agent starts on its transcript is tested on agents that do. Those of a whole run can
           // be kept alive instead, to see what else would change.
+          spares: 0,
           live_seconds: process.env.TEST_LIVE_SECONDS ?? 0,
           agent_executable: FAKE_AGENT,
           ...flags,
