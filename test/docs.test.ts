@@ -181,6 +181,8 @@ describe('what the documents show', () => {
               result: { text: text(/^(This is what I found|The subagent)/) },
             }
           : { type: 'session', id: text(/^sesn_/), last_error: null },
+    'GET /v1/sessions/:id/context': () => ({ type: 'context_usage' }),
+    'POST /v1/sessions/:id/compact': () => ({ data: has(like({ command: 'compact' })) }),
     'GET /v1/sessions/:id': ({ url }) =>
       url.includes('wait_for') ? { status: 'idle', stop_reason: { type: 'interrupted' } } : { type: 'session' },
     'POST /v1/sessions/:id': () => ({ type: 'session' }),

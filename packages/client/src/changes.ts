@@ -50,6 +50,7 @@ export const CHANGES: Record<EventType, Change | null> = {
       }
     return event.turn_id === null ? {} : withTurn(view, event.turn_id, {})
   },
+  'session.context_nearly_full': null,
   'session.created': (view) => ({ status: view.status ?? 'idle' }),
   'session.updated': (_view, event) => ({
     ...('title' in event && { title: event.title as string | null }),

@@ -101,6 +101,7 @@ export const ERRORS = {
   approval_not_pending: conflict('The approval was already decided'),
   input_not_pending: conflict('The agent has already taken that input'),
   turn_not_running: conflict('The turn has already ended'),
+  nothing_to_compact: conflict('The session has no conversation yet'),
   transcript_conflict: conflict('Somebody else has gone on with that conversation'),
   event_rewound: conflict('A rewind has taken that event out of the conversation'),
   turn_not_ended: conflict('The turn has not ended'),

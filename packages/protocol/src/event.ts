@@ -127,6 +127,7 @@ export const EVENT_TYPES = {
   'agent.permission_denied': 'a tool call was refused by policy',
   'agent.thread_message_received': 'what a subagent was asked; in its own thread',
   'agent.thread_context_compacted': 'older context was summarised',
+  'session.context_nearly_full': 'the context has come to 80 %: time to compact it, or it is done at the limit',
   'session.created': 'the session exists',
   'session.forked': 'the session goes on from another one',
   'session.rewound': 'conversation, files or both were set back',

@@ -1,3 +1,4 @@
+import { ContextUsage } from './context.ts'
 import { z } from 'zod'
 import { AgentParam, EnvVars, PermissionRules, SessionAgent } from './agent.ts'
 import { SnapshotMode } from './branch.ts'
@@ -137,6 +138,7 @@ export const Session = z
     usage: Usage,
     stats: z.object({ active_seconds: z.number(), duration_seconds: z.number() }),
     budget: Budget.nullable(),
+    context: ContextUsage.nullable().describe("How full the agent's context was behind its last answer"),
     output_schema: OutputSchema.nullable(),
     limits: z.object({
       max_turns: z.number().int().nullable(),

@@ -104,6 +104,7 @@ describe('creating', () => {
       permission_rules: [],
       priority: 0,
       concurrency_key: null,
+      context: null,
       output_schema: null,
       limits: { max_turns: null, turn_timeout_seconds: null, max_queue_seconds: null },
       created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),

@@ -47,6 +47,7 @@ const ROUTES: Readonly<Record<string, Need>> = {
   'GET /': 'public',
   // What each event of the body needs is asked when it has been read.
   'POST /v1/sessions/:session_id/events': one('sessions:send', 'approvals:write'),
+  'POST /v1/sessions/:session_id/compact': one('sessions:send'),
   'POST /v1/sessions/:session_id/inputs/:event_id': one('sessions:send'),
   'DELETE /v1/sessions/:session_id/inputs/:event_id': one('sessions:send'),
   'POST /v1/sessions/:session_id/turns/:turn_id/cancel': one('sessions:send'),

@@ -26,6 +26,7 @@ import type { ClientToolTokens } from '../sessions/client-tools.ts'
 import { agentRoutes } from './routes/agents.ts'
 import { exportRoutes } from './routes/exports.ts'
 import { branchRoutes } from './routes/branches.ts'
+import { contextRoutes } from './routes/context.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { clientToolRoutes } from './routes/client-tools.ts'
 import { type Console, consoleRoutes } from './routes/console.ts'
@@ -166,6 +167,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     eventRoutes(server, routes)
     turnRoutes(server, routes)
     branchRoutes(server, routes)
+    contextRoutes(server, routes)
     exportRoutes(server, routes)
     approvalRoutes(server, routes)
     clientToolRoutes(server, routes)

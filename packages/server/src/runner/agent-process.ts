@@ -4,9 +4,11 @@ import {
   type ModelUsage,
   type Options,
   query,
+  type SDKControlGetContextUsageResponse,
   type SDKMessage,
   type SDKUserMessage,
 } from '@anthropic-ai/claude-agent-sdk'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { SessionRow, Store } from '../store/store.ts'
 import { idToUuid } from '@troupe/protocol/ids'
 import type { Verdict } from './approval-gate.ts'
@@ -51,6 +53,8 @@ export interface AgentProcess {
   interrupt(): Promise<void>
   /** Its running totals by model, and whether asking costs a request to the plan it is signed in with. Null: no answer. */
   usage(): Promise<{ models: Record<string, ModelUsage>; plan: boolean } | null>
+  /** What fills its context, by its own estimate, which asks nobody. Null: no answer within a second. */
+  context(): Promise<SDKControlGetContextUsageResponse | null>
   /** Asks it to stop a subagent or a command of its own. Never rejects: what is over already is no trouble. */
   stopTask(taskId: string): Promise<void>
   /** Ends the process group at once. */
@@ -74,6 +78,8 @@ export interface AgentStart {
   clientTools: ClientToolsEndpoint | null
 }
 
+/** Milliseconds the end of a turn waits to hear what fills the context. */
+const CONTEXT_PATIENCE_MS = 1_000
 /** Seconds a call may be judged for: a person may take their time while the process is held. */
 const JUDGE_SECONDS = 86_400
 
@@ -191,6 +197,13 @@ export function startAgent(
       } catch {
         return null
       }
+    },
+    context: async () => {
+      const patience = new AbortController()
+      const { signal } = patience
+      const said = conversation.getContextUsage({ detail: 'summary' }).catch(() => null)
+      const late = delay(CONTEXT_PATIENCE_MS, null, { signal, ref: false }).catch(() => null)
+      return Promise.race([said, late]).finally(() => patience.abort())
     },
     stopTask: async (taskId) => {
       await conversation.stopTask(taskId).catch(() => undefined)

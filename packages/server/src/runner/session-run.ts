@@ -12,7 +12,8 @@ import { sessionPaths } from '../sessions/admission.ts'
 import { awaitAnswer, type TurnPart } from '../sessions/approval-state.ts'
 import { endAndGoOn } from '../sessions/continue-turn.ts'
 import { leaveThreads } from '../sessions/end-threads.ts'
-import { newEvent, type TurnOutcome } from '../sessions/end-turn.ts'
+import type { TurnOutcome } from '../sessions/end-turn.ts'
+import { newEvent } from '../sessions/new-event.ts'
 import { applyDecision, mergeDecisions } from '../sessions/merge-decisions.ts'
 import { endSteeredTurn } from '../sessions/requeue-steers.ts'
 import { takenInput } from '../sessions/taken-input.ts'
@@ -32,6 +33,7 @@ import { forgetTranscripts } from './agent-env.ts'
 import { ApprovalGate } from './approval-gate.ts'
 import { type BackgroundNews, BackgroundWork } from './background-work.ts'
 import { watchInbox } from './inbox.ts'
+import { contextFill } from './context-fill.ts'
 import { keepAccount } from './keep-account.ts'
 import { callName } from './policy.ts'
 import { forgetLocalTranscript } from './local-transcript.ts'
@@ -307,7 +309,9 @@ class SessionRun {
       isSent: (input) => this.#agent?.alive() === true && this.#sent.has(idToUuid(input.id)),
     })
     if (opening.parked) this.#translator.knows(opening.parked)
-    const asked = { structured: session.agent.output_schema !== undefined }
+    // What answers a command to the agent is no answer of the conversation.
+    const command = inputs.some((input) => 'command' in (JSON.parse(input.body) as object))
+    const asked = { structured: session.agent.output_schema !== undefined && !command }
     if (opening.finished) return { type: 'ended', outcome: finished(opening.finished, asked), last: null }
     // What it was started with is what it keeps to.
     const adopted = !this.#agent && (await this.#adopt(session))
@@ -442,6 +446,9 @@ class SessionRun {
       const outcome = limits.overrule(brokenOff(stopped ? null : error, account), inbox.interrupted())
       return { type: cut && !inbox.interrupted() ? 'cut' : 'ended', outcome, last: null }
     }
+    const done = ended.type === 'ended' && ended.outcome.status === 'completed' && !inbox.interrupted()
+    const context = done && !limits.reached ? await contextFill(agent, () => clock.now()) : undefined
+    if (ended.type === 'ended' && context) ended.outcome.context = context
     const stopped = ended.type === 'parked' || ended.outcome.status === 'cancelled' || inbox.interrupted()
     if (stopped || limits.reached || this.#background.left) {
       // A parked call ends its process. After an interrupt the SDK ends the conversation, and an interrupt or a kill may

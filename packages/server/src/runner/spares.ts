@@ -16,6 +16,8 @@ const DEMAND_MS = 60_000
 const SESSIONS_PER_SPARE = 2
 /** Kinds that are remembered; the one not asked for longest is forgotten. */
 const MAX_KINDS = 20
+/** Milliseconds behind the creation of a session in which none is started: two starts at once would slow each other. */
+const QUIET_MS = 1_000
 /** What stands for the workdir where kinds are compared: each session has one of its own. */
 const OWN_WORKDIR = ''
 
@@ -59,6 +61,8 @@ export class Spares implements SpareDesk {
   readonly #leaving = new Set<Promise<void>>()
   #tending: Promise<void> | null = null
   #stopped = false
+  /** Until then whoever begins a session has the machine to itself. */
+  #quietUntil = 0
 
   constructor(context: RunContext, options: SpareOptions) {
     this.#context = context
@@ -72,6 +76,7 @@ export class Spares implements SpareDesk {
   /** The id of a session that an agent of this kind waits for; it rests until that session begins. Null: there is none. */
   take(like: Pick<SessionRow, 'workspaceId' | 'agent' | 'options'>): string | null {
     const kind = startedAs({ ...like, cwd: OWN_WORKDIR })
+    this.#quietUntil = this.#context.sessions.clock.now() + QUIET_MS
     for (const spare of this.#ready.values()) {
       if (spare.kind !== kind) continue
       this.#forget(spare)
@@ -118,7 +123,8 @@ export class Spares implements SpareDesk {
   async #tend(): Promise<void> {
     for (;;) {
       const kind = this.#missing()
-      if (kind === null || this.#stopped || !(await this.#options.mayStart())) return
+      if (kind === null || this.#stopped || this.#context.sessions.clock.now() < this.#quietUntil) return
+      if (!(await this.#options.mayStart())) return
       if (!(await this.#start(kind))) this.#kinds.delete(kind)
     }
   }

@@ -2,7 +2,8 @@ import type { ApprovalRow } from '../store/approvals.ts'
 import type { TurnRow } from '../store/store.ts'
 import type { Decision, SessionState } from './change-session.ts'
 import { budgetToWire } from './budget.ts'
-import { activeSince, newEvent, type TurnOutcome } from './end-turn.ts'
+import { activeSince, type TurnOutcome } from './end-turn.ts'
+import { newEvent } from './new-event.ts'
 import { addUsage, usageToWire } from './usage-totals.ts'
 
 /** The account of a turn so far, as it stands when its agent goes. */

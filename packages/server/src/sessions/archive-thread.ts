@@ -2,7 +2,7 @@ import { ApiError } from '@troupe/protocol/error'
 import type { ThreadRow } from '../store/store.ts'
 import { changeSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
-import { newEvent } from './end-turn.ts'
+import { newEvent } from './new-event.ts'
 import { requireThread } from './threads.ts'
 
 /**

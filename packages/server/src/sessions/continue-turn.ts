@@ -1,7 +1,7 @@
 import type { SessionState, Decision } from './change-session.ts'
 import { isSpent } from './budget.ts'
 import { newId } from '@troupe/protocol/ids'
-import { newEvent } from './end-turn.ts'
+import { newEvent } from './new-event.ts'
 import { applyDecision, mergeDecisions } from './merge-decisions.ts'
 import { queueTurn } from './queue-turn.ts'
 

@@ -18,7 +18,7 @@ import type { Caller } from './caller.ts'
 import { budgetCents } from './budget.ts'
 import { requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
-import { newEvent } from './end-turn.ts'
+import { newEvent } from './new-event.ts'
 import { type Input, queueTurn } from './queue-turn.ts'
 import { withOutputSchema } from './session-schema.ts'
 import { idOfClient } from './send-events.ts'
@@ -218,6 +218,7 @@ export function emptySession(
     usage: NO_USAGE,
     sdkTotals: {},
     cachePrefix: null,
+    context: null,
     activeMs: 0,
     startedAt: null,
     endedAt: null,

@@ -1,10 +1,10 @@
-import { newId } from '@troupe/protocol/ids'
 import type { SessionError } from '@troupe/protocol/event'
 import type { StopReason } from '@troupe/protocol/session'
 import type { PromptCache } from '@troupe/protocol/turn'
 import type { LedgerEntry } from '../store/ledger.ts'
 import {
   type CachePrefix,
+  type ContextFill,
   type NewEvent,
   NO_USAGE,
   type SdkTotals,
@@ -14,7 +14,9 @@ import {
 } from '../store/store.ts'
 import type { Decision, SessionState } from './change-session.ts'
 import { budgetToWire, isSpent } from './budget.ts'
+import { contextToWire, contextWarning } from './context-usage.ts'
 import { endThreads } from './end-threads.ts'
+import { newEvent } from './new-event.ts'
 import { TRANSITIONS } from './transitions.ts'
 import { addUsage, usageToWire } from './usage-totals.ts'
 
@@ -37,18 +39,10 @@ export interface TurnOutcome {
   /** How its first request met the prompt cache; and what the next turn's will find. */
   cache?: PromptCache | null
   cachePrefix?: CachePrefix
+  /** What fills the agent's context now, where it said. */
+  context?: ContextFill
   /** The SDK's result as the origin API shows it, where there was one. */
   originResult?: Record<string, unknown>
-}
-
-/** An event that is not an input: taken at the moment it is made. */
-export function newEvent(
-  type: string,
-  turnId: string | null,
-  at: number,
-  body: Record<string, unknown> = {},
-): NewEvent {
-  return { id: newId('sevt'), type, turnId, threadId: null, processedAt: at, body }
 }
 
 /** Milliseconds that a turn has been worked on since it was last taken up. */
@@ -105,7 +99,9 @@ export function endTurn(state: SessionState, turn: TurnRow, outcome: TurnOutcome
       usage: turnUsage && usageToWire(turnUsage, turnMs),
       cache: outcome.cache ?? null,
       model_requests: modelRequests,
+      context: contextToWire(outcome.context),
     }),
+    ...contextWarning(session.context, outcome.context, turn.id, at),
   )
   const patch: SessionPatch = {
     usage,
@@ -117,6 +113,7 @@ export function endTurn(state: SessionState, turn: TurnRow, outcome: TurnOutcome
     ...(session.currentTurnId === turn.id && { currentTurnId: null }),
     ...(outcome.sdkTotals && { sdkTotals: outcome.sdkTotals }),
     ...(outcome.cachePrefix && { cachePrefix: outcome.cachePrefix }),
+    ...(outcome.context && { context: outcome.context }),
     ...(outcome.originResult && { originResult: outcome.originResult }),
     // A turn that was stopped leaves the result of the one before it.
     ...(outcome.status !== 'cancelled' && {

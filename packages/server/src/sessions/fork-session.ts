@@ -11,7 +11,7 @@ import { requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import type { Idempotency } from './create-session.ts'
 import { asApiError } from './diff-session.ts'
-import { newEvent } from './end-turn.ts'
+import { newEvent } from './new-event.ts'
 import { transcriptRewriter } from './rewrite-transcript.ts'
 
 /** What of a session may be copied in one step: the store does nothing else meanwhile. */
@@ -151,6 +151,7 @@ function forkOf(
     usage: NO_USAGE,
     sdkTotals: {},
     cachePrefix: null,
+    context: null,
     activeMs: 0,
     startedAt: last?.startedAt ?? null,
     endedAt: last?.endedAt ?? null,

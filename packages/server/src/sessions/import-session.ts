@@ -9,7 +9,7 @@ import type { Caller } from './caller.ts'
 import { requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import { approvalSettings, emptySession, type Idempotency } from './create-session.ts'
-import { newEvent } from './end-turn.ts'
+import { newEvent } from './new-event.ts'
 import { type Entry, parseTranscript, type PastTurn, pastTurns } from './parse-transcript.ts'
 import { transcriptRewriter } from './rewrite-transcript.ts'
 

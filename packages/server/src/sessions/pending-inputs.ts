@@ -6,7 +6,8 @@ import type { EventRow, TurnRow } from '../store/store.ts'
 import { promptText } from './admission.ts'
 import { changeSession, type Decision, requireSession, type SessionState } from './change-session.ts'
 import type { SessionContext } from './context.ts'
-import { endTurn, NEVER_STARTED, newEvent } from './end-turn.ts'
+import { endTurn, NEVER_STARTED } from './end-turn.ts'
+import { newEvent } from './new-event.ts'
 
 /** Inputs that the agent has not taken yet, in the order in which it will get them. */
 export async function listInputs(context: SessionContext, sessionId: string): Promise<PendingInput[]> {

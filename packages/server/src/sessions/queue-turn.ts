@@ -7,7 +7,7 @@ import type { NewEvent, SessionPatch, SessionRow, TurnRow } from '../store/store
 import { assertWithinBudget } from './budget.ts'
 import type { SessionState } from './change-session.ts'
 import type { SessionSettings } from './context.ts'
-import { newEvent } from './end-turn.ts'
+import { newEvent } from './new-event.ts'
 import { TRANSITIONS } from './transitions.ts'
 
 export interface Input {
@@ -17,6 +17,8 @@ export interface Input {
   clientId: string | null
   /** Absent: `queue`. */
   delivery?: Delivery
+  /** A command to the agent itself, whose answer is none of the conversation's. */
+  command?: 'compact'
 }
 
 /** Where the origin API joins a resumed prompt to what came before. */
@@ -33,6 +35,7 @@ export const inputEvent = (input: Input, turnId: string): NewEvent => ({
   body: {
     content: input.content,
     ...(input.clientId !== null && { client_id: input.clientId }),
+    ...(input.command && { command: input.command }),
     ...(input.delivery !== undefined && input.delivery !== 'queue' && { delivery: input.delivery }),
   },
 })

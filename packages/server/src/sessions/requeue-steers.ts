@@ -1,7 +1,8 @@
 import { newId } from '@troupe/protocol/ids'
 import type { TurnRow } from '../store/store.ts'
 import type { Decision, SessionState } from './change-session.ts'
-import { endTurn, newEvent, type TurnOutcome } from './end-turn.ts'
+import { endTurn, type TurnOutcome } from './end-turn.ts'
+import { newEvent } from './new-event.ts'
 import { applyDecision, mergeDecisions } from './merge-decisions.ts'
 import { firstPosition } from './queue-turn.ts'
 

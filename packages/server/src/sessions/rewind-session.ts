@@ -7,7 +7,7 @@ import { changeSession, requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import type { Idempotency } from './create-session.ts'
 import { asApiError } from './diff-session.ts'
-import { newEvent } from './end-turn.ts'
+import { newEvent } from './new-event.ts'
 
 /** Paths that an answer or an event names of each kind. */
 const MAX_PATHS = 1_000
@@ -105,6 +105,7 @@ function setBack({ options }: SessionRow, { last }: BranchPoint): SessionPatch {
     stopReason: last?.stopReason ?? null,
     lastError: last?.error ?? null,
     cachePrefix: null,
+    context: null,
     result:
       last && (last.output || last.status === 'failed')
         ? {

@@ -7,6 +7,7 @@ import type { ApprovalRow } from '../store/approvals.ts'
 import type { ApprovalSettings, SessionRow, Store, TurnRow } from '../store/store.ts'
 import { type Admission, queueToWire } from './queue-status.ts'
 import { budgetToWire } from './budget.ts'
+import { contextToWire } from './context-usage.ts'
 import { addUsage, sumOfEntries, usageToWire } from './usage-totals.ts'
 
 /** Characters of the first prompt that a list can show where there is no title. */
@@ -58,6 +59,7 @@ export async function sessionToWire(
       duration_seconds: ((session.archivedAt ?? now) - session.createdAt) / 1000,
     },
     budget: budgetToWire({ ...session, usage }),
+    context: contextToWire(session.context),
     output_schema: session.agent.output_schema ?? null,
     limits: limitsToWire(session),
     resources: [],

@@ -366,4 +366,6 @@ export const MIGRATIONS: readonly string[] = [
   create index tokens_key on tokens (key_id) where key_id is not null;
   create index sessions_held_workspace on sessions (workspace_id) where holder is not null;
   `,
+  // What fills a session's context.
+  'alter table sessions add column context text',
 ]

@@ -48,6 +48,7 @@ export interface SessionsTable {
   usage: string
   sdk_totals: string
   cache_prefix: string | null
+  context: string | null
   active_ms: number
   started_at: number | null
   ended_at: number | null

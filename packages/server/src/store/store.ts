@@ -65,6 +65,16 @@ export const NO_USAGE: UsageTotals = {
   unreportedRequests: 0,
 }
 
+/** What fills the context of a session's agent, measured behind its last answer. */
+export interface ContextFill {
+  tokens: number
+  maxTokens: number
+  model: string
+  /** In ms. */
+  at: number
+  categories: { id: string; name: string; tokens: number; kind: string }[]
+}
+
 /** What the agent is started with, besides what stands in `agent`. */
 export interface SessionOptions {
   env: Record<string, string>
@@ -142,6 +152,8 @@ export interface SessionRow {
   sdkTotals: { models?: SdkTotals }
   /** Null until a request of the main agent has used the cache. */
   cachePrefix: CachePrefix | null
+  /** Null until it was measured behind an answer. */
+  context: ContextFill | null
   activeMs: number
   startedAt: number | null
   endedAt: number | null

@@ -103,7 +103,7 @@ test('J24 a line that a version without priorities left is taken over', async ()
   const db = new Sqlite(file())
   for (const migration of MIGRATIONS.slice(0, known)) db.exec(migration)
   // Columns of later versions were not there.
-  const later = ['priority', 'principal', 'concurrency_key', 'max_queue_ms', 'cache_prefix', 'workspace_id']
+  const later = ['priority', 'principal', 'concurrency_key', 'max_queue_ms', 'cache_prefix', 'context', 'workspace_id']
   const row = Object.fromEntries(Object.entries(sessionToRow(sessionRow())).filter(([name]) => !later.includes(name)))
   const columns = Object.keys(row)
   const insert = db.prepare(

@@ -44,6 +44,7 @@ export function sessionRow(fields: Partial<SessionRow> = {}): SessionRow {
     usage: NO_USAGE,
     sdkTotals: {},
     cachePrefix: null,
+    context: null,
     activeMs: 0,
     startedAt: null,
     endedAt: null,
