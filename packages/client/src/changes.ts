@@ -1,3 +1,4 @@
+import type { ContextUsage } from '@troupe/protocol/context'
 import type { EventType, SessionError, SessionEvent } from '@troupe/protocol/event'
 import type { SessionStatus } from '@troupe/protocol/session'
 import type { Usage } from '@troupe/protocol/turn'
@@ -137,6 +138,7 @@ function endTurn(status: 'completed' | 'failed' | 'cancelled'): Change {
       usage: (event.usage as Usage | null) ?? null,
       endedAt: event.created_at,
     }),
+    ...(event.context ? { context: event.context as ContextUsage } : {}),
     ...(view.currentTurnId === event.turn_id && { currentTurnId: null, background: [] }),
   })
 }

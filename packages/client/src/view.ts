@@ -1,3 +1,4 @@
+import type { ContextUsage } from '@troupe/protocol/context'
 import type { ContentBlock, DeltaType, SessionError } from '@troupe/protocol/event'
 import type { SessionStatus, StopReason } from '@troupe/protocol/session'
 import type { TurnStatus, Usage } from '@troupe/protocol/turn'
@@ -148,6 +149,8 @@ export interface SessionView {
   lastError: SessionError | null
   /** Tokens and cost of the whole session so far. */
   usage: Usage | null
+  /** How full the agent's context was behind its last answer; null until that is known. */
+  context: ContextUsage | null
   title: string | null
   metadata: Readonly<Record<string, string>>
   currentTurnId: string | null
@@ -168,6 +171,7 @@ export const emptyView: SessionView = {
   stopReason: null,
   lastError: null,
   usage: null,
+  context: null,
   title: null,
   metadata: {},
   currentTurnId: null,

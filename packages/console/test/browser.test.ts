@@ -99,6 +99,12 @@ describe.skipIf(mustSkip)('in a browser', () => {
     await page.locator('[data-approval]').waitFor()
     await page.keyboard.press('a')
     await page.getByRole('button', { name: 'Sure? Allow it' }).waitFor()
+    // Another button has to be meant as well.
+    await page.getByRole('button', { name: 'For this session' }).click()
+    await page.getByRole('button', { name: 'Allow once' }).waitFor()
+    expect((await session(id)).required_actions).toHaveLength(1)
+    await page.keyboard.press('a')
+    await page.getByRole('button', { name: 'Sure? Allow it' }).waitFor()
     expect((await session(id)).required_actions).toHaveLength(1)
     await page.keyboard.press('a')
     await state(page, 'done')
@@ -137,6 +143,108 @@ describe.skipIf(mustSkip)('in a browser', () => {
     await page.getByText('Interrupt? Press again').waitFor()
     await page.keyboard.press('Escape')
     await state(page, 'stopped')
+  })
+
+  test('U12 what waits is moved up, and a turn is stopped at once', async () => {
+    const { id } = await create('Run a slow command', allowed)
+    const page = await stage.open(`/s/${id}`)
+    await page.locator('[data-tool="Bash"]').waitFor()
+    const box = page.getByLabel('Message to the agent')
+    const pending = page.getByRole('region', { name: 'Waiting to be taken' })
+    for (const text of ['first said', 'second said']) {
+      await box.fill(text)
+      await box.press('Control+Enter')
+      await pending.getByText(text).waitFor()
+    }
+    await pending.getByRole('button', { name: 'Move up' }).click()
+    await pending.locator('li').first().getByText('second said').waitFor()
+    await page.getByRole('button', { name: 'Stop now' }).click()
+    await stage.server.event(id, ({ type, stop_reason }) => type === 'turn.cancelled' && stop_reason !== null)
+    const taken = (await stage.server.events(id)).filter(({ type }) => type === 'user.interrupt')
+    expect(taken).toMatchObject([{ mode: 'now' }])
+  })
+
+  test('U20 what somebody else has answered stays for a while and says so', async () => {
+    const { id } = await create('Write and run a small program')
+    const [ask] = (await stage.server.idle(id)).required_actions
+    const page = await stage.open(`/s/${id}`)
+    const card = page.locator(`[data-approval="${ask!.event_id}"]`)
+    await card.getByRole('button', { name: 'Allow once' }).waitFor()
+    await stage.server.post(`/v1/approvals/${ask!.event_id}`, { result: 'deny', actor: 'Hanako' })
+    await card.locator('[data-elsewhere]').getByText('Hanako').waitFor()
+    expect(await card.getByRole('button', { name: 'Allow once' }).count()).toBe(0)
+    await card.waitFor({ state: 'detached', timeout: 20_000 })
+  })
+
+  test('U21 a result of a client’s tool is given by hand', async () => {
+    const script = JSON.stringify([
+      { tools: [{ name: 'mcp__client__look_up', input: { word: 'door' } }] },
+      { say: 'thanks' },
+    ])
+    const tool = { type: 'custom', name: 'look_up', description: 'x', input_schema: { type: 'object' } }
+    const { id } = await create(`Look\n\`\`\`script\n${script}\n\`\`\``, { agent: { type: 'inline', tools: [tool] } })
+    const page = await stage.open(`/s/${id}`)
+    await page.locator('[data-approval] textarea').fill('the door is blue')
+    await page.getByRole('button', { name: 'Send result' }).click()
+    await state(page, 'done')
+    const results = (await stage.server.events(id)).filter(({ type }) => type.endsWith('tool_result'))
+    expect(JSON.stringify(results)).toContain('the door is blue')
+  })
+
+  test('U22 the page says how full the context is, and compacts it', async () => {
+    const { id } = await create('Write a short poem')
+    await stage.server.idle(id)
+    const page = await stage.open(`/s/${id}`)
+    await page
+      .locator('[data-context]')
+      .getByText(/context \d+ %/)
+      .waitFor()
+    if ((await page.locator('.inspector').count()) === 0) await page.getByRole('button', { name: 'Inspector' }).click()
+    await page.getByRole('button', { name: 'Compact' }).click()
+    await page.getByText('Older context was summarised').waitFor()
+    await state(page, 'done')
+  })
+
+  test('U23 the usage of the newest days is shown in their order, of all else the largest, with the sum of all', async () => {
+    const page = await stage.open('/settings')
+    const sums = (cost_usd: number) => ({
+      cost_usd,
+      input_tokens: 1,
+      output_tokens: 1,
+      cache_read_input_tokens: 1,
+      cache_creation_input_tokens: 1,
+    })
+    // A server that has worked for 40 days, and for 1,200 sessions of which a late one cost most.
+    await page.route('**/v1/usage?*', (route) => {
+      const query = new URL(route.request().url()).searchParams
+      const group = query.get('group_by')!
+      const all =
+        group === 'day'
+          ? Array.from({ length: 40 }, (_, n) => ({ name: `day ${String(n).padStart(2, '0')}`, cost: n }))
+          : Array.from({ length: 1_200 }, (_, n) => ({ name: `${group} ${n}`, cost: n === 1_100 ? 500 : 1 }))
+      const rows = query.get('order') === 'desc' && group === 'day' ? all.toReversed() : all
+      const [from, limit] = [Number(query.get('page') ?? 0), Number(query.get('limit') ?? 20)]
+      return route.fulfill({
+        json: {
+          data: rows.slice(from, from + limit).map(({ name, cost }) => ({ group: { [group]: name }, ...sums(cost) })),
+          totals: sums(1_234),
+          next_page: from + limit < rows.length ? String(from + limit) : null,
+        },
+      })
+    })
+    await page.goto(`${stage.server.url}/overview`)
+    const names = () => page.locator('.chart .bar > .clip').allInnerTexts()
+    await page.locator('.chart .bar').nth(30).waitFor()
+    expect([(await names())[0], (await names()).at(-1), (await names()).length]).toEqual(['day 09', 'day 39', 31])
+    await page.getByText('$1,234.00 in all').waitFor()
+    await page.getByLabel('By', { exact: true }).selectOption('session')
+    await page.getByText('session 1100').waitFor()
+    expect((await names())[0]).toBe('session 1100')
+    await page.getByText('The largest 31.').waitFor()
+    await page.unroute('**/v1/usage?*')
+    await page.route('**/v1/usage?*', (route) => route.fulfill({ status: 500, json: {} }))
+    await page.getByLabel('By', { exact: true }).selectOption('api_key')
+    await page.locator('section[aria-labelledby="usage"]').getByRole('button', { name: 'Try again' }).waitFor()
   })
 
   test('U13 thousands of events are a few rows in the page, and its reader stays where they read', async () => {

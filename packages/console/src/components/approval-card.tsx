@@ -1,9 +1,10 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { TroupeError } from '@troupe/client/errors'
 import { Link } from '@tanstack/react-router'
-import { useRef, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { type Approval, asCurl, type Decision, decide, retrieveApproval } from '../lib/api.ts'
 import { relative } from '../lib/format.ts'
+import { noteAnswered } from '../lib/lingering.ts'
 import { recall } from '../lib/memory.ts'
 import { sessionQuery } from '../lib/queries.ts'
 import { useNow } from '../lib/use-now.ts'
@@ -31,8 +32,16 @@ function questionOf(words: Words, { kind, tool_name }: Approval, session: string
   return ask ? ask(title) : words.ask.other(tool_name, title)
 }
 
-/** One thing to decide. `named`: says which session it is of. Keys work while the focus is in it, or by `data-key`. */
-export function ApprovalCard({ approval, named = false }: { approval: Approval; named?: boolean }) {
+/** One thing to decide. `named`: says which session it is of. `gone`: somebody else has decided it, which it says. Keys work while the focus is in it, or by `data-key`. */
+export function ApprovalCard({
+  approval,
+  named = false,
+  gone = false,
+}: {
+  approval: Approval
+  named?: boolean
+  gone?: boolean
+}) {
   const { words, language } = useSpeech()
   const cache = useQueryClient()
   const session = useQuery({ ...sessionQuery(approval.session_id), enabled: named, refetchInterval: false })
@@ -41,18 +50,24 @@ export function ApprovalCard({ approval, named = false }: { approval: Approval; 
   /** What somebody else answered first. */
   const [decided, setDecided] = useState<Approval | null>(null)
 
+  useEffect(() => {
+    if (gone) void retrieveApproval(approval.id).then(setDecided, () => null)
+  }, [gone, approval.id])
+
   const answer = async (decision: Decision) => {
     setBusy(true)
     setError(null)
     const actor = recall('actor')
     try {
+      noteAnswered(approval.id, true)
       await decide(approval.id, { ...decision, ...(actor && { actor }) })
       await cache.invalidateQueries({ queryKey: ['approvals'] })
     } catch (caught) {
+      noteAnswered(approval.id, false)
       setError(caught)
       if (caught instanceof TroupeError && caught.code === 'approval_not_pending') {
         setDecided(await retrieveApproval(approval.id).catch(() => null))
-        setTimeout(() => void cache.invalidateQueries({ queryKey: ['approvals'] }), 4_000)
+        await cache.invalidateQueries({ queryKey: ['approvals'] })
       }
     } finally {
       setBusy(false)
@@ -75,19 +90,21 @@ export function ApprovalCard({ approval, named = false }: { approval: Approval; 
           </Link>
         )}
       </header>
-      {approval.expires_at && <Deadline from={approval.created_at} to={approval.expires_at} />}
+      {!gone && approval.expires_at && <Deadline from={approval.created_at} to={approval.expires_at} />}
       <div className="inside">
-        {approval.kind === 'question' ? (
+        {gone ? (
+          <ToolInput name={approval.tool_name} input={approval.input} />
+        ) : approval.kind === 'question' ? (
           <QuestionForm input={approval.input} busy={busy} answer={answer} />
         ) : approval.kind === 'custom_tool_result' ? (
           <CustomResult approval={approval} busy={busy} answer={answer} />
         ) : (
           <Confirmation approval={approval} busy={busy} answer={answer} />
         )}
-        {error !== null &&
-          (error instanceof TroupeError && error.code === 'approval_not_pending' ? (
-            <p className="notice" role="alert">
-              {decided?.decided_at
+        {(gone || error !== null) &&
+          (gone || (error instanceof TroupeError && error.code === 'approval_not_pending') ? (
+            <p className="notice" role="alert" data-elsewhere="">
+              {decided?.decided_at && (decided.status === 'allowed' || decided.status === 'denied')
                 ? words.ask.answered(
                     decided.actor,
                     decided.status === 'allowed',
@@ -113,7 +130,8 @@ function Confirmation({ approval, busy, answer }: { approval: Approval } & Answe
   const [mode, setMode] = useState<'show' | 'edit' | 'deny'>('show')
   const [draft, setDraft] = useState('')
   const [reason, setReason] = useState('')
-  const [sure, setSure] = useState(false)
+  /** The button that was pressed for something dangerous: the same one, pressed again, means it. */
+  const [sure, setSure] = useState<'once' | 'session' | 'always' | null>(null)
   const [bad, setBad] = useState(false)
   const editor = useRef<HTMLTextAreaElement>(null)
   const fields = fieldsOf(approval.input)
@@ -126,7 +144,8 @@ function Confirmation({ approval, busy, answer }: { approval: Approval } & Answe
     requestAnimationFrame(() => editor.current?.focus())
   }
   const allow = (remember?: 'session' | 'always') => {
-    if (dangerous && !sure) return setSure(true)
+    const which = remember ?? 'once'
+    if (dangerous && sure !== which) return setSure(which)
     if (mode !== 'edit') return void answer({ result: 'allow', ...(remember && { remember }) })
     try {
       const updated = field ? { ...fields, [field]: draft } : (JSON.parse(draft) as unknown)
@@ -149,7 +168,7 @@ function Confirmation({ approval, busy, answer }: { approval: Approval } & Answe
             onChange={(event) => {
               setDraft(event.target.value)
               setBad(false)
-              setSure(false)
+              setSure(null)
             }}
             onKeyDown={(event) => {
               if (event.key === 'Enter' && (event.metaKey || event.ctrlKey)) allow()
@@ -196,12 +215,12 @@ function Confirmation({ approval, busy, answer }: { approval: Approval } & Answe
       ) : (
         <div className="buttons">
           <button type="button" className="primary" data-key="a" disabled={busy} onClick={() => allow()}>
-            {sure ? words.ask.sure : mode === 'edit' ? words.ask.allowEdited : words.ask.allow} <kbd>a</kbd>
+            {sure === 'once' ? words.ask.sure : mode === 'edit' ? words.ask.allowEdited : words.ask.allow} <kbd>a</kbd>
           </button>
           {mode === 'show' && approval.remember_rule && (
             <>
               <button type="button" disabled={busy} onClick={() => allow('session')}>
-                {words.ask.session}
+                {sure === 'session' ? words.ask.sure : words.ask.session}
               </button>
               <button
                 type="button"
@@ -209,7 +228,7 @@ function Confirmation({ approval, busy, answer }: { approval: Approval } & Answe
                 title={words.ask.alwaysMeans(approval.remember_rule)}
                 onClick={() => allow('always')}
               >
-                {words.ask.always}
+                {sure === 'always' ? words.ask.sure : words.ask.always}
               </button>
             </>
           )}

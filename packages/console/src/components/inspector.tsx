@@ -18,17 +18,21 @@ export function Inspector({
   log,
   archive,
   remove,
+  compact,
   curl,
 }: {
   session: Session
   log: LogSnapshot
   archive: () => void
   remove: () => void
+  /** Null where there is no conversation yet. */
+  compact: (() => void) | null
   curl: () => string
 }) {
   const { words, language } = useSpeech()
   const { view, events } = log
   const usage = view.usage ?? session.usage
+  const context = view.context ?? session.context
   const threads = view.items.filter((item): item is ThreadItem => item.kind === 'thread')
   const rows: [string, React.ReactNode][] = [
     [words.facts.status, <Status key="s" state={stateOf(session)} />],
@@ -44,6 +48,14 @@ export function Inspector({
         count(usage.output_tokens, language),
       ),
     ],
+    ...(context
+      ? [
+          [
+            words.facts.context,
+            words.now.contextOf(count(context.tokens, language), count(context.max_tokens, language)),
+          ] as [string, string],
+        ]
+      : []),
     [words.facts.created, <Ago key="c" at={session.created_at} />],
     [words.facts.cwd, <code key="d">{session.cwd}</code>],
     [words.facts.id, <code key="i">{session.id}</code>],
@@ -77,6 +89,11 @@ export function Inspector({
         <h3>{words.facts.actions}</h3>
         <div className="row wrap">
           <CopyButton className="" text={curl} label={words.copyCurl} />
+          {session.status !== 'terminated' && compact && (
+            <button type="button" onClick={compact} title={words.facts.compactMeans}>
+              {words.facts.compact}
+            </button>
+          )}
           {session.status !== 'terminated' && (
             <button type="button" onClick={archive}>
               {words.archive}

@@ -2,6 +2,7 @@ import type { SessionView, ToolItem } from '@troupe/client/view'
 import type { LogSnapshot } from '../lib/session-log.ts'
 import { count, duration, money } from '../lib/format.ts'
 import type { State } from '../lib/session-state.ts'
+import { tokensOf } from '../lib/tokens.ts'
 import { useNow } from '../lib/use-now.ts'
 import { useSpeech } from '../words/use-words.tsx'
 import type { Words } from '../words/en.ts'
@@ -16,7 +17,7 @@ export function NowLine({ log, state, queued }: { log: LogSnapshot; state: State
   const now = useNow(500, running)
   const turn = view.turns.findLast(({ id }) => id === view.currentTurnId)
   const since = turn?.startedAt ? Date.parse(turn.startedAt) : null
-  const usage = view.usage
+  const { usage, context } = view
   return (
     <div className="now">
       <Status state={state} />
@@ -31,11 +32,18 @@ export function NowLine({ log, state, queued }: { log: LogSnapshot; state: State
           {connection === 'connecting' && words.connecting}
           {caughtUp !== null && words.caughtUp(caughtUp)}
         </span>
+        {context && (
+          <span
+            className={context.percent >= 80 ? 'status failed' : 'hide-phone'}
+            title={words.now.contextOf(count(context.tokens, language), count(context.max_tokens, language))}
+            data-context=""
+          >
+            {words.now.context(new Intl.NumberFormat(language, { maximumFractionDigits: 0 }).format(context.percent))}
+          </span>
+        )}
         {usage && (
           <>
-            <span className="hide-phone">
-              {words.now.tokens(count(usage.input_tokens + usage.output_tokens, language))}
-            </span>
+            <span className="hide-phone">{words.now.tokens(count(tokensOf(usage), language))}</span>
             <span>{money(usage.cost_usd, language)}</span>
           </>
         )}

@@ -1,34 +1,29 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
-import { fieldsOf } from '../lib/fields.ts'
+import type { UsageRow, UsageTotals } from '@troupe/protocol/usage-report'
 import { count, money } from '../lib/format.ts'
-import { usageQuery } from '../lib/queries.ts'
-import type { Report } from '../lib/api.ts'
+import { USAGE_DAYS, usageQuery } from '../lib/queries.ts'
+import { tokensOf } from '../lib/tokens.ts'
 import { useSpeech } from '../words/use-words.tsx'
+import { Problem } from './problem.tsx'
+import { ListSkeleton } from './session-list.tsx'
 
-const GROUPS = ['day', 'model', 'agent', 'session'] as const
+const GROUPS = ['day', 'model', 'agent', 'session', 'api_key'] as const
 type Group = (typeof GROUPS)[number]
-/** Bars shown; the rest is summed by nobody, since the API has the whole. */
-const MOST = 31
+type Measure = 'cost' | 'tokens'
 
-const numberOf = (report: Report, ...names: string[]): number =>
-  names.reduce((sum, name) => sum + (Number(report[name]) || 0), 0)
-const nameOf = (report: Report, group: Group): string => String(fieldsOf(report.group)[group] ?? '–')
+const valueOf = (sums: UsageRow | UsageTotals, measure: Measure): number =>
+  measure === 'cost' ? sums.cost_usd : tokensOf(sums)
 
-/** Cost and tokens as bars. Nothing at all where the server keeps no such report. */
+/** Cost and tokens as bars: the newest days in their order, of everything else the largest. Nothing at all where the server keeps no such report. */
 export default function Usage() {
   const { words, language } = useSpeech()
   const [group, setGroup] = useState<Group>('day')
-  const [measure, setMeasure] = useState<'cost' | 'tokens'>('cost')
-  const { data } = useQuery(usageQuery(group))
-  if (!data) return null
-  const rows = data.data.slice(0, MOST).map((report) => ({
-    name: nameOf(report, group),
-    value:
-      measure === 'cost'
-        ? numberOf(report, 'cost_usd')
-        : numberOf(report, 'input_tokens', 'output_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens'),
-  }))
+  const [measure, setMeasure] = useState<Measure>('cost')
+  const { data, error, isPending, refetch } = useQuery(usageQuery(group))
+  if (data === null) return null
+  const all = (data?.rows ?? []).map((row) => ({ name: row.group[group] ?? '–', value: valueOf(row, measure) }))
+  const rows = group === 'day' ? all.toReversed() : all.toSorted((a, b) => b.value - a.value).slice(0, USAGE_DAYS)
   const most = Math.max(...rows.map(({ value }) => value), 1e-9)
   const shown = (value: number) => (measure === 'cost' ? money(value, language) : count(value, language))
   return (
@@ -37,10 +32,11 @@ export default function Usage() {
         <h2 id="usage" className="grow">
           {words.usage.title}
         </h2>
+        {data && <span className="soft small">{words.usage.total(shown(valueOf(data.totals, measure)))}</span>}
         <select
           aria-label={words.usage.measure}
           value={measure}
-          onChange={(event) => setMeasure(event.target.value as 'cost')}
+          onChange={(event) => setMeasure(event.target.value as Measure)}
         >
           <option value="cost">{words.usage.cost}</option>
           <option value="tokens">{words.usage.tokens}</option>
@@ -53,7 +49,9 @@ export default function Usage() {
           ))}
         </select>
       </div>
-      {rows.length === 0 && <p className="empty">{words.usage.none}</p>}
+      {error && <Problem error={error} retry={() => void refetch()} />}
+      {isPending && <ListSkeleton rows={3} />}
+      {data && rows.length === 0 && <p className="empty">{words.usage.none}</p>}
       <ul className="chart">
         {rows.map(({ name, value }) => (
           <li key={name} className="bar">
@@ -66,6 +64,11 @@ export default function Usage() {
           </li>
         ))}
       </ul>
+      {data && (data.more || (group !== 'day' && all.length > rows.length)) && (
+        <p className="tiny faint">
+          {group === 'day' ? words.usage.newest(rows.length) : words.usage.largest(rows.length)}
+        </p>
+      )}
     </section>
   )
 }

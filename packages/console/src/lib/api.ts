@@ -3,6 +3,8 @@ import { TroupeError } from '@troupe/client/errors'
 import type { Page } from '@troupe/client/requests'
 import { createTransport } from '@troupe/client/transport'
 import type { ContentBlock } from '@troupe/protocol/event'
+import type { UsageReport } from '@troupe/protocol/usage-report'
+import { recall } from './memory.ts'
 
 const options = { baseUrl: location.origin }
 export const client = createClient(options)
@@ -96,13 +98,17 @@ export const needsLogin = (error: unknown): boolean => error instanceof TroupeEr
 /** Fields of a queue or usage report; read with care, since a later server may say more or less. */
 export type Report = Record<string, unknown>
 export const queueReport = ifPresent((signal?: AbortSignal) => json<Report>('GET', at('queue'), { signal }))
-export const usageReport = ifPresent((groupBy: string, signal?: AbortSignal) =>
-  json<{ data: Report[] }>('GET', at('usage'), { query: { group_by: groupBy }, signal }),
+export const usageReport = ifPresent(
+  (groupBy: string, order: 'asc' | 'desc', limit: number, page: string | null, signal?: AbortSignal) =>
+    json<UsageReport>('GET', at('usage'), { query: { group_by: groupBy, order, limit, page }, signal }),
 )
+export const compact = (sessionId: string) => json<unknown>('POST', at('sessions', sessionId, 'compact'), { body: {} })
 
 /** The same request as a command for a terminal. */
 export function asCurl(method: string, path: string, body?: unknown): string {
   const parts = [`curl -X ${method} '${location.origin}${path}'`]
+  // Of the key this page knows nothing: it lies in a cookie that no script can read.
+  if (recall('login') !== null) parts.push('-H "x-api-key: $TROUPE_API_KEY"')
   if (body !== undefined)
     parts.push(`-H 'content-type: application/json'`, `-d '${JSON.stringify(body).replaceAll("'", `'\\''`)}'`)
   return parts.join(' \\\n  ')

@@ -1,5 +1,6 @@
 import { QueryClient, queryOptions } from '@tanstack/react-query'
 import { TroupeError } from '@troupe/client/errors'
+import type { UsageReport, UsageRow } from '@troupe/protocol/usage-report'
 import { client, isAbsent, pendingApprovals, pendingInputs, queueReport, usageReport } from './api.ts'
 
 export const queries = new QueryClient({
@@ -58,5 +59,28 @@ export const queueQuery = queryOptions({
   queryFn: ({ signal }) => queueReport(signal),
   refetchInterval: ({ state }) => (state.data === null ? false : 5_000),
 })
+/** Days that are shown, newest last. */
+export const USAGE_DAYS = 31
+/** Pages of other groups that are read to find the largest. */
+const USAGE_PAGES = 5
+
+/** The newest days; of other groups all, up to 5,000. `more`: there were still more. Null: the server has no such report. */
 export const usageQuery = (groupBy: string) =>
-  queryOptions({ queryKey: ['usage', groupBy], queryFn: ({ signal }) => usageReport(groupBy, signal) })
+  queryOptions({
+    queryKey: ['usage', groupBy],
+    queryFn: async ({ signal }) => {
+      const limit = groupBy === 'day' ? USAGE_DAYS : 1_000
+      const rows: UsageRow[] = []
+      let page: string | null = null
+      for (let n = 0; n < (groupBy === 'day' ? 1 : USAGE_PAGES); n++) {
+        const report: UsageReport | null = await usageReport(groupBy, 'desc', limit, page, signal)
+        if (!report) return null
+        rows.push(...report.data)
+        page = report.next_page
+        if (page === null || n === USAGE_PAGES - 1 || groupBy === 'day')
+          return { rows, totals: report.totals, more: page !== null }
+      }
+      return null
+    },
+    refetchInterval: ({ state }) => (state.data === null ? false : 30_000),
+  })

@@ -3,6 +3,7 @@ import { ApprovalCard } from '../components/approval-card.tsx'
 import { Problem } from '../components/problem.tsx'
 import { ListSkeleton } from '../components/session-list.tsx'
 import { approvalsQuery } from '../lib/queries.ts'
+import { useLingering } from '../lib/lingering.ts'
 import { usePageTitle } from '../lib/use-page-title.ts'
 import { useWords } from '../words/use-words.tsx'
 
@@ -10,6 +11,7 @@ import { useWords } from '../words/use-words.tsx'
 export function ApprovalsPage() {
   const words = useWords()
   const { data, error, isPending, refetch } = useQuery(approvalsQuery())
+  const shown = useLingering(data?.data ?? [])
   usePageTitle(words.approvals)
   return (
     <main className="page" id="content">
@@ -18,15 +20,15 @@ export function ApprovalsPage() {
         {isPending && <ListSkeleton />}
         {error && <Problem error={error} retry={() => void refetch()} />}
         {data === null && <p className="notice">{words.ask.unavailable}</p>}
-        {data?.data.length === 0 && (
+        {data && shown.length === 0 && (
           <div className="empty">
             <p>{words.ask.empty}</p>
             <p className="small faint">{words.ask.emptyMore}</p>
           </div>
         )}
         <div className="stack">
-          {data?.data.map((approval) => (
-            <ApprovalCard key={approval.id} approval={approval} named />
+          {shown.map(({ approval, gone }) => (
+            <ApprovalCard key={approval.id} approval={approval} gone={gone} named />
           ))}
         </div>
       </div>

@@ -12,8 +12,9 @@ import { Problem } from '../components/problem.tsx'
 import { ListSkeleton, SessionList, titleOf } from '../components/session-list.tsx'
 import { Status } from '../components/status.tsx'
 import { Transcript } from '../components/transcript.tsx'
-import { asCurl, client } from '../lib/api.ts'
+import { asCurl, client, compact } from '../lib/api.ts'
 import { onKey } from '../lib/keys.ts'
+import { useLingering } from '../lib/lingering.ts'
 import { recall, remember } from '../lib/memory.ts'
 import { approvalsQuery, infoQuery, sessionQuery, sessionsQuery } from '../lib/queries.ts'
 import { rowsOf } from '../lib/rows.ts'
@@ -53,6 +54,7 @@ function SessionView({ id }: { id: string }) {
   })
   const running = status === 'running' || status === 'rescheduling'
   const pending = approvals.data?.data ?? []
+  const asked = useLingering(pending)
   const waiting = useMemo(() => new Set(pending.map((approval) => approval.id)), [approvals.data])
   const title = session.data
     ? titleOf({ ...session.data, title: view.title ?? session.data.title }, words)
@@ -130,10 +132,10 @@ function SessionView({ id }: { id: string }) {
         )}
         <div className="foot">
           <div className="inner">
-            {pending.length > 0 && (
+            {asked.length > 0 && (
               <section className="dock" aria-label={words.ask.dock}>
-                {pending.map((approval) => (
-                  <ApprovalCard key={approval.id} approval={approval} />
+                {asked.map(({ approval, gone }) => (
+                  <ApprovalCard key={approval.id} approval={approval} gone={gone} />
                 ))}
               </section>
             )}
@@ -192,6 +194,7 @@ function SessionView({ id }: { id: string }) {
             log={log}
             archive={() => void act(() => client.sessions.archive(id))}
             remove={() => setAsking('remove')}
+            compact={view.turns.length > 0 ? () => void act(() => compact(id)) : null}
             curl={() => asCurl('GET', `/v1/sessions/${id}/events/stream?from=start`)}
           />
           <button type="button" className="phone-only" onClick={() => inspect(false)}>

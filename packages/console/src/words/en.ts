@@ -148,6 +148,8 @@ export const en = {
     thinking: 'Thinking',
     tool: (verb: string, target: string) => `${verb} ${target}`,
     tokens: (n: string) => `${n} tokens`,
+    context: (percent: string) => `context ${percent} %`,
+    contextOf: (tokens: string, most: string) => `${tokens} of ${most} tokens are in the agent's context`,
     queued: (n: number) => `Waiting for a slot, place ${n}`,
   },
   ask: {
@@ -183,6 +185,9 @@ export const en = {
     input: 'Input',
   },
   facts: {
+    context: 'Context',
+    compact: 'Compact',
+    compactMeans: 'The agent goes on from a summary of the conversation; the log keeps everything.',
     title: 'Session',
     status: 'Status',
     model: 'Model',
@@ -241,7 +246,10 @@ export const en = {
   usage: {
     title: 'Usage',
     by: 'By',
-    groups: { day: 'day', model: 'model', agent: 'agent', session: 'session' },
+    groups: { day: 'day', model: 'model', agent: 'agent', session: 'session', api_key: 'key' },
+    total: (sum: string) => `${sum} in all`,
+    newest: (n: number) => `The newest ${n} days.`,
+    largest: (n: number) => `The largest ${n}.`,
     measure: 'Show',
     cost: 'cost',
     tokens: 'tokens',

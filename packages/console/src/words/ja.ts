@@ -150,6 +150,8 @@ export const ja: Words = {
     thinking: '考えています',
     tool: (verb: string, target: string) => `${verb}: ${target}`,
     tokens: (n: string) => `${n} トークン`,
+    context: (percent: string) => `コンテキスト ${percent} %`,
+    contextOf: (tokens: string, most: string) => `エージェントのコンテキスト: ${most} トークン中 ${tokens}`,
     queued: (n: number) => `空き待ち(${n} 番目)`,
   },
   ask: {
@@ -185,6 +187,9 @@ export const ja: Words = {
     input: '入力',
   },
   facts: {
+    context: 'コンテキスト',
+    compact: '要約して縮める',
+    compactMeans: 'エージェントは会話の要約から続けます。記録はすべて残ります。',
     title: 'セッション',
     status: '状態',
     model: 'モデル',
@@ -242,7 +247,10 @@ export const ja: Words = {
   usage: {
     title: '使用量',
     by: '区分',
-    groups: { day: '日別', model: 'モデル別', agent: 'エージェント別', session: 'セッション別' },
+    groups: { day: '日別', model: 'モデル別', agent: 'エージェント別', session: 'セッション別', api_key: 'キー別' },
+    total: (sum: string) => `合計 ${sum}`,
+    newest: (n: number) => `最近の ${n} 日分です。`,
+    largest: (n: number) => `多い順に ${n} 件です。`,
     measure: '表示',
     cost: '費用',
     tokens: 'トークン',
