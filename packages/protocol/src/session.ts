@@ -187,6 +187,11 @@ export const ListSessions = PageQuery.extend({
   external_id: z.string().max(255).optional(),
   agent_id: z.string().max(128).optional(),
   'stop_reason[]': oneOrMany(z.string().max(64)),
+  q: z
+    .string()
+    .max(200)
+    .optional()
+    .describe('Words of title, last prompt and result, all of them; `"…"`: as one. Three characters or more each'),
   count: z.stringbool().optional(),
 })
 export type ListSessions = z.infer<typeof ListSessions>

@@ -20,6 +20,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'budgets', status: 'yes' },
   { id: 'usage_reports', status: 'yes' },
   { id: 'warm_sessions', status: 'yes' },
+  { id: 'search', status: 'yes' },
   { id: 'context', status: 'yes' },
   { id: 'structured_output', status: 'yes' },
   { id: 'fork_rewind', status: 'yes' },

@@ -1,4 +1,5 @@
 import { type DemoModel, startDemoModel } from '@troupe/demo-model/demo-model'
+import type { Turn } from '@troupe/protocol/turn'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -158,7 +159,7 @@ test('WM12 sessions whose agents end and come again by turns lose and repeat not
       expect((await server.idle(id)).result!.text).toBe(`word ${wake}`)
     }
   for (const { id, uuid } of sessions) {
-    const turns = await server.turns(id)
+    const { data: turns } = await server.get<{ data: Turn[] }>(`/v1/sessions/${id}/turns?limit=1000`)
     expect(turns.map(({ output, status }) => [status, output!.text]).toSorted()).toEqual(
       ['begun', ...Array.from({ length: wakes }, (_, wake) => `word ${wake}`)]
         .map((text) => ['completed', text])

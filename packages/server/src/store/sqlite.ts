@@ -47,6 +47,7 @@ import {
   VersionConflict,
 } from './store.ts'
 import type { AgentStore } from './agents.ts'
+import { searchWhere } from './search.ts'
 import { sqliteTotals, type TotalsStore } from './totals.ts'
 import type { WebhookStore } from './webhooks.ts'
 import { outsideOfThreads, RUNNING_THREADS, threadFromRow, threadsPage, threadWrites } from './threads.ts'
@@ -649,7 +650,7 @@ function sessionsWhere(filter: SessionFilter) {
     if (filter.externalId !== undefined) all.push(eb('external_id', '=', filter.externalId))
     if (filter.agentId !== undefined) all.push(eb('agent_id', '=', filter.agentId))
     if (filter.stopReasons) all.push(eb('stop_reason_type', 'in', filter.stopReasons))
-    return eb.and(all)
+    return eb.and([...all, ...searchWhere(eb, filter)])
   }
 }
 

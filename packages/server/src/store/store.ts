@@ -4,6 +4,7 @@ import type { SessionStatus, StopReason } from '@troupe/protocol/session'
 import type { AgentStore } from './agents.ts'
 import type { ApprovalPatch, ApprovalRow, ApprovalStore, GrantRow } from './approvals.ts'
 import type { BranchStore, RewindChange } from './branches.ts'
+import type { SearchFilter } from './search.ts'
 import type { TotalsStore } from './totals.ts'
 import type { KeyStore } from './keys.ts'
 import type { WebhookStore } from './webhooks.ts'
@@ -350,8 +351,7 @@ export interface QueueView {
   }[]
 }
 
-export interface SessionFilter {
-  workspaceId: string
+export interface SessionFilter extends SearchFilter {
   statuses?: SessionStatus[] | undefined
   createdAt?: { gt?: number; gte?: number; lt?: number; lte?: number } | undefined
   includeArchived?: boolean | undefined

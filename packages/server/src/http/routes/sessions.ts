@@ -16,6 +16,7 @@ import { archiveSession, deleteSession, pruneSessions, updateSession } from '../
 import { sessionToWire } from '../../sessions/session-status.ts'
 import type { SessionFilter, SessionRow } from '../../store/store.ts'
 import { createdAtRange, sessionIdOf, SessionParams } from '../params.ts'
+import { metadataFilter, searchWords } from '../search-params.ts'
 import { replies } from '../reply-schema.ts'
 import type { RouteContext, Server } from '../server.ts'
 import { callerGone, preferredWait, waitForIdle } from '../wait.ts'
@@ -63,6 +64,8 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
       schema: {
         tags,
         summary: 'List sessions, newest first',
+        description:
+          '`metadata[KEY]=VALUE` (up to 16) finds those with such pairs; `q` those whose title, last prompt or result has all its words.',
         querystring: ListSessions,
         response: replies(page(Session)),
       },
@@ -79,6 +82,8 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
         externalId: query.external_id,
         agentId: query.agent_id,
         stopReasons: query['stop_reason[]'],
+        metadata: metadataFilter(request.url),
+        words: searchWords(query.q),
       }
       const scope = ['sessions', order, filter]
       const from = cursors.decode(query.page, scope)
@@ -196,7 +201,7 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
 }
 
 /** Filters that later versions bring. Ignored, they would answer with sessions that were not asked for. */
-const LATER_FILTERS = /^(agent_version|deployment_id|memory_store_id|q|metadata\[.*\])$/
+const LATER_FILTERS = /^(agent_version|deployment_id|memory_store_id)$/
 
 function refuseLaterFilters(url: string): void {
   const [, query = ''] = url.split('?', 2)
