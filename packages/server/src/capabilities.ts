@@ -33,6 +33,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'schedules', status: 'not yet' },
   { id: 'console', status: 'yes' },
   { id: 'api_keys', status: 'yes' },
+  { id: 'key_policies', status: 'yes' },
   { id: 'metrics', status: 'yes' },
   { id: 'cluster', status: 'not yet' },
 ]

@@ -54,7 +54,17 @@ function assertUnbounded(caller: Caller): void {
 }
 
 /** Bounds that are kept to. One that is not yet is refused: a key that only seems bounded is worse than none. */
-const KEPT_TO = new Set<string>(['requests_per_minute'] satisfies (keyof Policy)[])
+const KEPT_TO = new Set<string>([
+  'cwd_roots',
+  'permission_modes',
+  'models',
+  'disallowed_tools',
+  'env_names',
+  'max_turns',
+  'session_budget_cents',
+  'daily_budget_cents',
+  'requests_per_minute',
+] satisfies (keyof Policy)[])
 
 /** A policy as it is kept: without what bounds nothing. Throws `unsupported_feature` for bounds that nobody keeps to yet. */
 export function policyToKeep(policy: Policy | null | undefined): Policy {

@@ -35,6 +35,7 @@ import { eventRoutes } from './routes/events.ts'
 import { metaRoutes } from './routes/meta.ts'
 import { queueRoutes } from './routes/queue.ts'
 import { ownWorkspaceOnly } from './own-workspace.ts'
+import { withinPolicyOnly } from './within-policy.ts'
 import { originRoutes } from './routes/origin.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { threadRoutes } from './routes/threads.ts'
@@ -138,6 +139,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
   callers(fastify, context)
   await openApi(fastify, context.about.version)
   ownWorkspaceOnly(fastify, context.sessions)
+  withinPolicyOnly(fastify, context.sessions)
   idempotency(fastify, context.sessions)
   fastify.addHook('onResponse', (request, reply, done) => {
     context.metrics.answered(

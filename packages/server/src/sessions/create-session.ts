@@ -19,6 +19,7 @@ import { budgetCents } from './budget.ts'
 import { requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import { newEvent } from './new-event.ts'
+import { assertDailyBudget, withinPolicies } from './key-policy.ts'
 import { type Input, queueTurn } from './queue-turn.ts'
 import { withOutputSchema } from './session-schema.ts'
 import { idOfClient } from './send-events.ts'
@@ -121,14 +122,17 @@ export function newInput(content: Input['content'], clientId: string | null): In
   return { id: newId('sevt'), content, text: promptText(content), clientId }
 }
 
-/** Creates a session and queues its first turn, in one transaction. */
+/** Creates a session within the caller's policies and queues its first turn, in one transaction. */
 export async function createSession(
   context: SessionContext,
   caller: Caller,
-  request: NewSession,
+  asked: NewSession,
   idempotency: Idempotency | null,
 ): Promise<SessionRow> {
   const { settings, log, clock } = context
+  const bounded = { ...asked, budgetCents: asked.budgetCents ?? null }
+  const request = await withinPolicies(caller.policies, bounded, settings.defaultModel)
+  if (request.inputs.length > 0) await assertDailyBudget(context, caller)
   assertCanRun(settings, request.agent.permission_mode)
   assertEnv(request.env)
   const named = request.cwd ?? settings.defaultCwd

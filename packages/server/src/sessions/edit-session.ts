@@ -15,6 +15,8 @@ import { newEvent } from './new-event.ts'
 import { budgetToWire } from './budget.ts'
 import { goOn, mayGoOn } from './continue-turn.ts'
 import { changedLimits } from './edit-limits.ts'
+import type { Caller } from './caller.ts'
+import { sessionWithin } from './key-policy.ts'
 import { limitsToWire } from './session-status.ts'
 import { applyDecision, mergeDecisions } from './merge-decisions.ts'
 import { TRANSITIONS } from './transitions.ts'
@@ -26,6 +28,7 @@ import { TRANSITIONS } from './transitions.ts'
  */
 export async function updateSession(
   context: SessionContext,
+  caller: Pick<Caller, 'policies'>,
   sessionId: string,
   body: z.infer<typeof UpdateSession>,
 ): Promise<SessionRow> {
@@ -35,7 +38,7 @@ export async function updateSession(
         'unsupported_feature',
         `Updating ${field} is not supported yet; title, metadata, budget, limits, priority, concurrency_key and output_schema are.`,
       )
-  await changeSession(context, sessionId, (state, at) => {
+  await changeSession(context, sessionId, async (state, at) => {
     const { session } = state
     const patch: SessionPatch = {}
     if (body.title !== undefined && body.title !== session.title) patch.title = body.title
@@ -43,7 +46,10 @@ export async function updateSession(
     if (JSON.stringify(metadata) !== JSON.stringify(session.metadata)) patch.metadata = metadata
     const agent = changedSchema(state, body.output_schema)
     const place = changedPlace(session, body)
-    const options = changedLimits(session, body)
+    const limits = changedLimits(session, body)
+    // What is raised is raised within what the caller could have had from the start.
+    const options =
+      limits && (await sessionWithin(caller, { ...session, options: limits }, context.settings.defaultModel)).options
     const seconds = body.limits?.max_queue_seconds
     const maxQueueMs = seconds == null ? null : seconds * 1000
     const patience = seconds === undefined || maxQueueMs === session.maxQueueMs ? null : { maxQueueMs }

@@ -11,6 +11,7 @@ import type { SessionContext } from './context.ts'
 import { withOutputSchema } from './session-schema.ts'
 import { createSession, type Idempotency, newInput } from './create-session.ts'
 import { originStatus } from './origin-view.ts'
+import { assertDailyBudget, sessionWithin } from './key-policy.ts'
 import { queueTurn } from './queue-turn.ts'
 
 /** The origin API's request, checked. Undefined: not sent. */
@@ -78,28 +79,30 @@ async function resume(
   assertCanRun(context.settings, request.permissionMode ?? known.agent.permission_mode)
   assertEnv(request.env ?? {})
   if (request.cwd !== undefined) await assertWorkdir(request.cwd)
+  await assertDailyBudget(context, caller)
   const input = newInput([{ type: 'text', text: request.prompt }], null)
-  await changeSession(context, id, (state, at) => {
+  await changeSession(context, id, async (state, at) => {
     const { session } = state
     if (originStatus(session) === 'running' || session.status === 'running' || session.status === 'rescheduling')
       throw new OriginRefusal(`Session ${given} is currently running`)
     if (session.messageCount === 0)
       throw new OriginRefusal(`Session ${given} has no recorded Claude session ID. Cannot resume.`)
     const queued = queueTurn(state, [input], at, context.settings)
+    const changed = {
+      agent: applyTo(session.agent, request),
+      options: {
+        ...session.options,
+        ...(request.env && { env: request.env }),
+        ...(request.maxTurns !== undefined && { maxTurns: request.maxTurns }),
+        ...(request.cwd !== undefined && { ownWorkdir: false }),
+        modelSource: context.settings.modelSource === 'demo' ? ('demo' as const) : ('configured' as const),
+      },
+      cwd: request.cwd ?? session.cwd,
+    }
+    const bounded = await sessionWithin(caller, changed, context.settings.defaultModel)
     return {
       ...queued,
-      session: {
-        ...queued.session,
-        agent: applyTo(session.agent, request),
-        options: {
-          ...session.options,
-          ...(request.env && { env: request.env }),
-          ...(request.maxTurns !== undefined && { maxTurns: request.maxTurns }),
-          ...(request.cwd !== undefined && { ownWorkdir: false }),
-          modelSource: context.settings.modelSource === 'demo' ? ('demo' as const) : ('configured' as const),
-        },
-        ...(request.cwd !== undefined && { cwd: request.cwd }),
-      },
+      session: { ...queued.session, ...bounded },
       ...(idempotency && { effect: { ...idempotency, result: JSON.stringify({ session_id: id }) } }),
     }
   }).catch((error: unknown) => {

@@ -11,6 +11,7 @@ import { requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import type { Idempotency } from './create-session.ts'
 import { asApiError } from './diff-session.ts'
+import { sessionWithin } from './key-policy.ts'
 import { newEvent } from './new-event.ts'
 import { transcriptRewriter } from './rewrite-transcript.ts'
 
@@ -32,11 +33,17 @@ export async function forkSession(
 ): Promise<SessionRow> {
   const { store, snapshots, settings } = context
   const asked = await requireSession(context, sourceId)
+  const share = body.files === 'share'
   assertCanRun(settings, asked.agent.permission_mode)
+  // Before anything is copied; what its row is made of is looked at once more.
+  await sessionWithin(
+    caller,
+    share ? asked : { ...asked, options: { ...asked.options, ownWorkdir: true } },
+    settings.defaultModel,
+  )
   await snapshots.settled(asked)
   const id = newId('sesn')
   const { root } = sessionPaths(settings.sessionsDir, id)
-  const share = body.files === 'share'
   try {
     return await snapshots.lock.run(asked.cwd, async () => {
       // As it is now that nobody else copies or restores the workdir: a turn that begins waits for the lock.
@@ -54,7 +61,7 @@ export async function forkSession(
         ? { files: 'share', not_restored: [] }
         : await asApiError(() => copyFiles(context, source, id, cwd, point))
       const at = context.clock.now()
-      const row = forkOf(source, caller, id, cwd, body, point, at)
+      const row = await sessionWithin(caller, forkOf(source, caller, id, cwd, body, point, at), settings.defaultModel)
       await store.branches.createFork(row, await forkPlan(context, source, row, point), {
         sessionId: id,
         at,

@@ -9,6 +9,7 @@ import type { Caller } from './caller.ts'
 import { requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import { approvalSettings, emptySession, type Idempotency } from './create-session.ts'
+import { withinPolicies } from './key-policy.ts'
 import { newEvent } from './new-event.ts'
 import { type Entry, parseTranscript, type PastTurn, pastTurns } from './parse-transcript.ts'
 import { transcriptRewriter } from './rewrite-transcript.ts'
@@ -28,7 +29,14 @@ export async function importSession(
   const { uuid, entries } = parseTranscript(body.transcript)
   const there = await existing(context, caller, uuidToId('sesn', uuid), entries)
   if (there.session) return { session: there.session, converged: true }
-  const agent = await agentOfSession(store.agents, caller.workspaceId, body.agent, settings)
+  const wanted = {
+    agent: await agentOfSession(store.agents, caller.workspaceId, body.agent, settings),
+    cwd: body.cwd ?? null,
+    env: body.env ?? {},
+    maxTurns: null,
+    budgetCents: null,
+  }
+  const { agent, maxTurns, budgetCents } = await withinPolicies(caller.policies, wanted, settings.defaultModel)
   assertCanRun(settings, agent.permission_mode)
   assertEnv(body.env ?? {})
   // Its own name, unless that is somebody else's or was given away before.
@@ -43,7 +51,8 @@ export async function importSession(
     agent,
     cwd: named,
     env: body.env ?? {},
-    maxTurns: null,
+    maxTurns,
+    budgetCents,
     inputs: [],
     title: body.title ?? null,
     metadata: body.metadata ?? {},
@@ -55,7 +64,8 @@ export async function importSession(
   }
   const options = {
     env: request.env,
-    maxTurns: null,
+    maxTurns,
+    budgetCents,
     ownWorkdir: named === null,
     source: request.source,
     approvals: request.approvals,

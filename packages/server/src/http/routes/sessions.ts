@@ -135,7 +135,9 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
       },
     },
     async (request, reply) =>
-      reply.send(await wire(await updateSession(sessions, sessionIdOf(request.params.session_id), request.body))),
+      reply.send(
+        await wire(await updateSession(sessions, request.caller, sessionIdOf(request.params.session_id), request.body)),
+      ),
   )
 
   server.post(
