@@ -99,6 +99,21 @@ describe('the policy of a key', () => {
     expect((await good<{ session_id: string }>(key, '/execute/', { prompt: 'say y', ...resume })).session_id).toBe(
       started.session_id,
     )
+    // A conversation from elsewhere.
+    const entry = {
+      type: 'user',
+      uuid: '0198c0de-0000-7000-8000-000000000001',
+      parentUuid: null,
+      sessionId: '0198c0de-0000-7000-8000-000000000002',
+      cwd: '/',
+      timestamp: '2026-01-01T00:00:00.000Z',
+      message: { role: 'user', content: 'hello' },
+    }
+    const taken = (body: object) => refusal(key, '/v1/sessions/import', { transcript: JSON.stringify(entry), ...body })
+    expect(await taken(inline({ permission_mode: 'bypassPermissions' }))).toEqual([403, 'permission_mode_not_allowed'])
+    expect(await taken({ cwd: server.folder })).toEqual([403, 'cwd_not_allowed'])
+    const imported = await good(key, '/v1/sessions/import', { transcript: JSON.stringify(entry) })
+    expect([imported.limits.max_turns, imported.budget!.max_list_cost.amount]).toEqual([5, '200'])
     // Saved agents, and what is raised afterwards.
     const saved = await good<{ id: string }>(operator, '/v1/agents', { name: 'Opus', model: 'claude-opus-9' })
     expect(await refusal(key, '/v1/sessions', { agent: saved.id })).toEqual([403, 'model_not_allowed'])

@@ -162,4 +162,21 @@ describe('genuine agents that wait for their session', () => {
     await server.app.stop()
     expect(agents(server)).toEqual([])
   })
+
+  test('WM13 a burst of sessions is served from what waits and from the line, and memory ends nothing', async () => {
+    await start({ spares: 2, max_running: 4 })
+    await server.idle((await server.create('first', bypass)).id)
+    await until(server, 1)
+    const created = await Promise.all(
+      Array.from({ length: 20 }, (_, n) => server.create(scripted([{ say: `word ${n}` }]), bypass)),
+    )
+    const ended = await Promise.all(created.map(({ id }) => server.idle(id)))
+    expect(ended.map(({ result, last_error }) => [result!.text, last_error])).toEqual(
+      created.map((_, n) => [`word ${n}`, null]),
+    )
+    expect(new Set(created.map(({ id }) => id)).size).toBe(20)
+    expect(await came(server, 'spare')).toBeGreaterThan(0)
+    expect((await came(server, 'spare')) + (await came(server, 'cold'))).toBe(21)
+    for (const { uuid } of created) expect(model.requests.list(uuid)).toHaveLength(1)
+  }, 120_000)
 })
