@@ -102,6 +102,20 @@ export const AgentFields = z.object({
 })
 export type AgentFields = z.infer<typeof AgentFields>
 
+/** What of a session's agent can be replaced while the session is idle. Absent keeps, null or `[]` clears. */
+export const SessionAgentUpdate = AgentFields.pick({
+  model: true,
+  system: true,
+  tools: true,
+  permission_mode: true,
+  effort: true,
+  allowed_tools: true,
+  disallowed_tools: true,
+  permission_rules: true,
+  mcp_servers: true,
+}).strict()
+export type SessionAgentUpdate = z.infer<typeof SessionAgentUpdate>
+
 /** An agent given with the session instead of a saved one. */
 export const InlineAgent = AgentFields.extend({
   type: z.literal('inline'),

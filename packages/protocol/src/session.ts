@@ -1,6 +1,6 @@
 import { ContextUsage } from './context.ts'
 import { z } from 'zod'
-import { AgentParam, EnvVars, PermissionRules, SessionAgent } from './agent.ts'
+import { AgentParam, EnvVars, PermissionRules, SessionAgent, SessionAgentUpdate } from './agent.ts'
 import { SnapshotMode } from './branch.ts'
 import { ApprovalPolicy, RequiredAction } from './approval.ts'
 import { Budget, BudgetParam } from './budget.ts'
@@ -95,7 +95,9 @@ export const UpdateSession = z.object({
   budget: BudgetParam.nullish().describe('Absent: keep; null: no budget. Raised, a session that had stopped goes on'),
   limits: Limits.optional().describe('Absent fields stay, null clears; what it changes counts from the next turn on'),
   output_schema: OutputSchema.nullish().describe('Only while it is idle. Absent: keep; null: none'),
-  agent: z.unknown().optional(),
+  agent: SessionAgentUpdate.optional().describe(
+    'Only while it is idle. Each field is replaced whole; the saved agent is not touched',
+  ),
   vault_ids: z.unknown().optional(),
 })
 

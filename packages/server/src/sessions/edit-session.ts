@@ -4,9 +4,10 @@ import { rm } from 'node:fs/promises'
 import type { z } from 'zod'
 import type { SessionRow, SessionPatch } from '../store/store.ts'
 import { NoSuchSession, VersionConflict } from '../store/store.ts'
-import { sessionPaths } from './admission.ts'
+import { assertCanRun, sessionPaths } from './admission.ts'
 import { changeSession, type Decision, requireSession } from './change-session.ts'
 import { changedPlace } from './queue-place.ts'
+import { changedAgent } from './session-agent.ts'
 import { changedSchema } from './session-schema.ts'
 import type { SessionContext } from './context.ts'
 import type { Idempotency } from './create-session.ts'
@@ -22,7 +23,7 @@ import { applyDecision, mergeDecisions } from './merge-decisions.ts'
 import { TRANSITIONS } from './transitions.ts'
 
 /**
- * Changes title, metadata, budget, limits and the place in the queue. A change that changes nothing appends nothing; a
+ * Changes title, metadata, agent, budget, limits and the place in the queue. A change that changes nothing appends nothing; a
  * budget that is raised lets a session go on that had reached it. Throws
  * `session_running` when the place is changed of a session that has one no more.
  */
@@ -32,24 +33,29 @@ export async function updateSession(
   sessionId: string,
   body: z.infer<typeof UpdateSession>,
 ): Promise<SessionRow> {
-  for (const field of ['agent', 'vault_ids'] as const)
-    if (body[field] !== undefined)
-      throw new ApiError(
-        'unsupported_feature',
-        `Updating ${field} is not supported yet; title, metadata, budget, limits, priority, concurrency_key and output_schema are.`,
-      )
+  const { settings } = context
+  if (body.vault_ids !== undefined)
+    throw new ApiError(
+      'unsupported_feature',
+      'Updating vault_ids is not supported yet; title, metadata, agent, budget, limits, priority, concurrency_key and output_schema are.',
+    )
   await changeSession(context, sessionId, async (state, at) => {
     const { session } = state
     const patch: SessionPatch = {}
     if (body.title !== undefined && body.title !== session.title) patch.title = body.title
     const metadata = mergeMetadata(session.metadata, body.metadata)
     if (JSON.stringify(metadata) !== JSON.stringify(session.metadata)) patch.metadata = metadata
-    const agent = changedSchema(state, body.output_schema)
+    const other = changedAgent(state, body.agent, settings)
+    const withOther = other ? { ...state, session: { ...session, agent: other } } : state
+    const wanted = changedSchema(withOther, body.output_schema) ?? other
     const place = changedPlace(session, body)
     const limits = changedLimits(session, body)
-    // What is raised is raised within what the caller could have had from the start.
-    const options =
-      limits && (await sessionWithin(caller, { ...session, options: limits }, context.settings.defaultModel)).options
+    // Both within what the caller could have had from the start.
+    const asked = { ...session, agent: wanted ?? session.agent, options: limits ?? session.options }
+    const bounded = wanted || limits ? await sessionWithin(caller, asked, settings.defaultModel) : asked
+    const agent = wanted && bounded.agent
+    const options = limits && bounded.options
+    if (other) assertCanRun(settings, other.permission_mode)
     const seconds = body.limits?.max_queue_seconds
     const maxQueueMs = seconds == null ? null : seconds * 1000
     const patience = seconds === undefined || maxQueueMs === session.maxQueueMs ? null : { maxQueueMs }
@@ -65,7 +71,8 @@ export async function updateSession(
     const told = {
       ...patch,
       ...place?.shown,
-      ...(agent && { output_schema: agent.output_schema ?? null }),
+      ...(agent && other && { agent }),
+      ...(agent && body.output_schema !== undefined && { output_schema: agent.output_schema ?? null }),
       ...((options || patience) && { budget: budgetToWire(updated), limits: limitsToWire(updated) }),
     }
     const change: Decision = { session: changed, events: [newEvent('session.updated', null, at, told)] }
