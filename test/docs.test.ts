@@ -369,6 +369,15 @@ describe('SPEC.md', () => {
     return new Map(files.flatMap((path) => rulesOf(read(path)).map((rule) => [rule, path] as const)))
   }
 
+  test('docs/security.md names rules that there are, for each threat', () => {
+    const known = new Set([...read('SPEC.md').matchAll(/^- \*\*([A-Z]+\d+)\*\* \S/gm)].map(([, rule]) => rule!))
+    const threats = [...read('docs/security.md').matchAll(/^\| .+ \| .+ \| ((?:[A-Z]+\d+ ?)+)\|$/gm)].map(([, rules]) =>
+      rules!.trim().split(' '),
+    )
+    expect(threats.length).toBeGreaterThan(10)
+    expect(threats.flat().filter((rule) => !known.has(rule))).toEqual([])
+  })
+
   test('gives every rule one number', () => {
     const rules = specified()
     expect(rules.length).toBeGreaterThan(50)

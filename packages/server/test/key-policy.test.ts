@@ -120,6 +120,11 @@ describe('the policy of a key', () => {
     const update = (body: object) => refusal(key, `/v1/sessions/${plain.id}`, body)
     expect(await update({ limits: { max_turns: 9 } })).toEqual([403, 'limit_not_allowed'])
     expect(await update(budget('300'))).toEqual([403, 'limit_not_allowed'])
+    expect(await update({ agent: { permission_mode: 'bypassPermissions' } })).toEqual([
+      403,
+      'permission_mode_not_allowed',
+    ])
+    expect(await update({ agent: { model: 'claude-opus-9' } })).toEqual([403, 'model_not_allowed'])
     const cleared = await good(key, `/v1/sessions/${plain.id}`, { budget: null, limits: { max_turns: null } })
     expect([cleared.limits.max_turns, cleared.budget!.max_list_cost.amount]).toEqual([5, '200'])
   })
