@@ -51,6 +51,10 @@ export interface SessionFilter {
   external_id?: string | undefined
   agent_id?: string | undefined
   stop_reason?: string[] | undefined
+  /** Words of title, last prompt and result; each at least three characters long. */
+  q?: string | undefined
+  /** Pairs that a session has, all of them. */
+  metadata?: Record<string, string> | undefined
   count?: boolean | undefined
 }
 

@@ -4,6 +4,7 @@ import type { Session } from '@troupe/protocol/session'
 import { useRef } from 'react'
 import { count, money } from '../lib/format.ts'
 import { stateOf } from '../lib/session-state.ts'
+import { tokensOf } from '../lib/tokens.ts'
 import { useSpeech } from '../words/use-words.tsx'
 import { titleOf } from './session-list.tsx'
 import { Status } from './status.tsx'
@@ -88,7 +89,7 @@ export function SessionTable({
                   <Status state={stateOf(session)} />
                 </td>
                 <td className="hide-phone soft">{session.agent.model.id}</td>
-                <td className="num hide-phone soft">{count(usage.input_tokens + usage.output_tokens, language)}</td>
+                <td className="num hide-phone soft">{count(tokensOf(usage), language)}</td>
                 <td className="num hide-phone">{money(usage.cost_usd, language)}</td>
                 <td className="num hide-phone soft">
                   <Ago at={session.updated_at} />

@@ -31,6 +31,14 @@ export const sessionsQuery = (limit: number, archived = false) =>
     refetchInterval: 3_000,
     placeholderData: (previous) => previous,
   })
+/** Sessions found by words, beyond those that a list has loaded. Off below three characters, by which nothing is found. */
+export const foundQuery = (words: string) =>
+  queryOptions({
+    queryKey: ['sessions', 'found', words],
+    queryFn: ({ signal }) => client.sessions.list({ q: words, limit: 200, include_archived: true }, { signal }),
+    enabled: words.split(/\s+/).some((word) => [...word].length >= 3),
+    retry: false,
+  })
 export const sessionQuery = (id: string) =>
   queryOptions({
     queryKey: ['session', id],

@@ -9,7 +9,7 @@ import { ListSkeleton, titleOf } from '../components/session-list.tsx'
 import { SessionTable } from '../components/session-table.tsx'
 import { client } from '../lib/api.ts'
 import { onKey } from '../lib/keys.ts'
-import { approvalsQuery, queries, sessionsQuery } from '../lib/queries.ts'
+import { approvalsQuery, foundQuery, queries, sessionsQuery } from '../lib/queries.ts'
 import { type State, stateOf, STATES } from '../lib/session-state.ts'
 import { usePageTitle } from '../lib/use-page-title.ts'
 import { useWords } from '../words/use-words.tsx'
@@ -33,15 +33,19 @@ export function OverviewPage() {
   usePageTitle(words.overview)
   useEffect(() => onKey({ '/': () => searchBox.current?.focus() }), [])
 
+  const sought = search.trim().toLowerCase()
+  const found = useQuery(foundQuery(sought)).data?.data
   const all = data?.data ?? []
   const shown = useMemo(() => {
-    const sought = search.trim().toLowerCase()
-    return all.filter((session) => {
+    const byWords = new Set(sought === '' ? [] : found?.map(({ id }) => id))
+    const older = sought === '' ? [] : (found ?? []).filter(({ id }) => !all.some((session) => session.id === id))
+    return [...all, ...older].filter((session) => {
       if (state !== '' && stateOf(session) !== state) return false
+      if (byWords.has(session.id)) return true
       const text = `${titleOf(session, words)} ${session.id} ${session.uuid} ${session.agent.model.id} ${session.cwd}`
       return text.toLowerCase().includes(sought)
     })
-  }, [data, search, state, words])
+  }, [data, found, sought, state, words])
   const selected = shown.filter(({ id }) => chosen.has(id))
 
   const forEach = async (act: (session: Session) => Promise<unknown>) => {

@@ -163,6 +163,8 @@ export class Spares implements SpareDesk {
     const timer = setTimeout(() => this.#drop(spare), this.#options.keepMs)
     timer.unref()
     const spare: Spare = { sessionId, kind, live, timer }
+    // Read, or its end would be heard by nobody.
+    void agent.peek()
     // It answers once it has read its options and is ready for input.
     const ready = (await agent.usage()) !== null && agent.alive() && !this.#stopped
     if (ready) this.#ready.set(sessionId, spare)
