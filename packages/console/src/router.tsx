@@ -37,6 +37,11 @@ const routes = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: '/keys',
+    component: lazyRouteComponent(() => import('./routes/keys.tsx'), 'KeysPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: '/settings',
     component: lazyRouteComponent(() => import('./routes/settings.tsx'), 'SettingsPage'),
   }),

@@ -19,6 +19,7 @@ describe.skipIf(mustSkip)('every page', () => {
     home: '/',
     approvals: '/approvals',
     overview: '/overview',
+    keys: '/keys',
     settings: '/settings',
   }
   beforeAll(async () => {

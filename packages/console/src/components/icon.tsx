@@ -3,6 +3,7 @@ const PATHS = {
   approvals: 'M3 8.5l3.2 3.2L13 5',
   overview: 'M3 13V8M8 13V3M13 13v-3',
   settings: 'M3 5h6M12 5h1M3 11h1M7 11h6M10.5 3.5v3M5.5 9.5v3',
+  key: 'M5.500 7a3 3 0 100 6 3 3 0 000-6zM7.600 7.900L13 2.500M10.500 5l2 2',
   book: 'M3 3h4.2c.5 0 .8.3.8.8V13M13 3H8.8c-.5 0-.8.3-.8.8V13h5z M3 3v10h5',
   chevron: 'M6 4l4 4-4 4',
   down: 'M8 3v9M4.5 8.5L8 12l3.5-3.5',

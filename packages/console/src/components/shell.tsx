@@ -57,13 +57,13 @@ export function Shell() {
   }, [navigate])
 
   const item = (
-    to: '/' | '/approvals' | '/overview' | '/settings',
+    to: '/' | '/approvals' | '/overview' | '/keys' | '/settings',
     icon: IconName,
     name: string,
     on: boolean,
     n = 0,
   ) => (
-    <Link to={to} className="item" aria-current={on ? 'page' : undefined}>
+    <Link to={to} className={to === '/keys' ? 'item hide-phone' : 'item'} aria-current={on ? 'page' : undefined}>
       <Icon name={icon} />
       <span>{name}</span>
       {n > 0 && (
@@ -87,6 +87,7 @@ export function Shell() {
         {item('/', 'sessions', words.sessions, pathname === '/' || pathname.startsWith('/s/'))}
         {item('/approvals', 'approvals', words.approvals, pathname === '/approvals', waiting)}
         {item('/overview', 'overview', words.overview, pathname === '/overview')}
+        {item('/keys', 'key', words.access.title, pathname === '/keys')}
         {item('/settings', 'settings', words.settings, pathname === '/settings')}
         <div className="foot">
           <a href="/docs" className="small">

@@ -8,7 +8,7 @@ import { recall } from './memory.ts'
 
 const options = { baseUrl: location.origin }
 export const client = createClient(options)
-const { json } = createTransport(options)
+export const { json } = createTransport(options)
 
 export interface Approval {
   id: string

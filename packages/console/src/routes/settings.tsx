@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { logout } from '../lib/api.ts'
 import { recall, remember } from '../lib/memory.ts'
@@ -95,6 +96,7 @@ export function SettingsPage() {
         )}
         <p className="row">
           <a href="/docs">{words.apiReference}</a>
+          <Link to="/keys">{words.access.title}</Link>
           <span className="grow" />
           {recall('login') !== null && (
             <button type="button" onClick={() => void leave()}>
