@@ -171,8 +171,12 @@ describe('folders of the server', () => {
     agents: { all: ['store'] },
     snapshots: { all: ['store'] },
     sessions: { all: ['log', 'store', 'agents', 'snapshots'] },
+    deployments: { all: ['sessions', 'agents', 'store'] },
     runner: { all: ['sessions', 'log', 'store', 'agents', 'snapshots'] },
-    http: { all: ['sessions', 'agents', 'webhooks', 'access', 'log', 'capabilities'], types: ['store', 'metrics'] },
+    http: {
+      all: ['sessions', 'deployments', 'agents', 'webhooks', 'access', 'log', 'capabilities'],
+      types: ['store', 'metrics'],
+    },
   }
   /** Values that may be imported where otherwise only types are: a class of errors is known by `instanceof`. */
   const EXCEPTIONS = [`${SERVER}/http/errors.ts ${SERVER}/store/store`]

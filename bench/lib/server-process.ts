@@ -73,6 +73,7 @@ const server = await buildServer({
   access: { keys: store.keys, clock: systemClock, required: false },
   rates: new RateLimits(systemClock),
   noteUse: () => undefined,
+  deploymentsChanged: () => undefined,
   about: {
     version: '0',
     agentSdkVersion: '0',

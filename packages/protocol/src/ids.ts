@@ -21,6 +21,8 @@ export type IdPrefix =
   | 'apikey'
   | 'wrkspc'
   | 'token'
+  | 'depl'
+  | 'drun'
 
 let lastMs = 0
 let lastCounter = 0

@@ -150,7 +150,7 @@ export const Session = z
     resources: z.array(z.unknown()),
     vault_ids: z.array(z.string()),
     outcome_evaluations: z.array(z.unknown()),
-    deployment_id: z.null(),
+    deployment_id: z.string().nullable().describe('The deployment that started it'),
     forked_from: z
       .object({ session_id: z.string(), event_id: z.string().nullable() })
       .nullable()

@@ -14,6 +14,8 @@ import { EventLog } from './log/event-log.ts'
 import { Previews } from './log/previews.ts'
 import { Wakeups } from './log/wakeups.ts'
 import { Metrics } from './metrics/metrics.ts'
+import { callerOf } from './access/authenticate.ts'
+import { Scheduler } from './deployments/scheduler.ts'
 import { NotedUse } from './access/noted-use.ts'
 import { RateLimits } from './access/rate-limit.ts'
 import { needsKeys } from './access/requirement.ts'
@@ -207,6 +209,11 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       },
     })
     undo.push(() => deliverer.stop())
+    const scheduler = new Scheduler({
+      sessions,
+      logger,
+      callerOf: (principal, workspaceId) => callerOf(access, principal, workspaceId),
+    })
     const sweeper = setInterval(
       () => void sweep(false).catch((err: unknown) => logger.warn({ err }, 'sweep failed')),
       SWEEP_EVERY_MS,
@@ -231,6 +238,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       access,
       rates: new RateLimits(clock),
       noteUse: (key) => use.note(key),
+      deploymentsChanged: () => scheduler.poke(),
       cursorKey: keyOf(join(config.data_dir, 'cursor.key')),
       config: {
         host: config.host,
@@ -253,6 +261,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     listening.resolve(server.url)
     // Not before: who is told something may ask at once.
     await deliverer.start()
+    await scheduler.start()
     const sweeping = new AbortController()
     const swept = sweepFolders(store, sessionsDir, folders, sweeping.signal).catch((err: unknown) =>
       logger.warn({ err }, 'folders without a session could not be removed'),
@@ -264,6 +273,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     // First nothing new is taken, then the runs end, and only then those who watch them are let go.
     undo.push(() => server.stop())
     undo.push(() => runner.stop())
+    undo.push(() => scheduler.stop())
     undo.push(() => server.drain())
     let stopping: Promise<void> | null = null
     return {

@@ -30,7 +30,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'threads', status: 'yes' },
   { id: 'mcp_servers', status: 'yes' },
   { id: 'webhooks', status: 'yes' },
-  { id: 'schedules', status: 'not yet' },
+  { id: 'schedules', status: 'yes' },
   { id: 'console', status: 'yes' },
   { id: 'api_keys', status: 'yes' },
   { id: 'key_policies', status: 'yes' },

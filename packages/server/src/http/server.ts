@@ -30,6 +30,7 @@ import { contextRoutes } from './routes/context.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { clientToolRoutes } from './routes/client-tools.ts'
 import { type Console, consoleRoutes } from './routes/console.ts'
+import { deploymentRoutes } from './routes/deployments.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { eventRoutes } from './routes/events.ts'
 import { metaRoutes } from './routes/meta.ts'
@@ -68,6 +69,8 @@ export interface HttpContext {
   rates: RateLimits
   /** Notes that a key was used, now; written later. */
   noteUse(key: string): void
+  /** A deployment may be due at another time now. */
+  deploymentsChanged(): void
   /** Signs page cursors. */
   cursorKey: Buffer
 }
@@ -179,6 +182,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     accessRoutes(server, routes)
     threadRoutes(server, routes)
     agentRoutes(server, routes)
+    deploymentRoutes(server, routes)
   })
   return {
     fastify,

@@ -10,9 +10,11 @@ import {
   type ApprovalSettings,
   ExternalIdTaken,
   NO_USAGE,
+  type SessionChange,
   type SessionOptions,
   type SessionRow,
 } from '../store/store.ts'
+import type { RunWrite } from '../store/deployments.ts'
 import { assertCanRun, assertEnv, assertWorkdir, makeWorkdir, promptText, sessionPaths } from './admission.ts'
 import type { Caller } from './caller.ts'
 import { budgetCents } from './budget.ts'
@@ -47,8 +49,17 @@ export interface NewSession {
   rules: PermissionRule[]
   /** Absent: as the server is set. */
   snapshots?: 'auto' | 'on' | 'off' | undefined
+  /** Started by a deployment. */
+  deployment?: FromDeployment | undefined
   /** Its place among those that wait; absent: the usual one. */
   queue?: { priority: number; concurrencyKey: string | null; maxQueueMs: number | null }
+}
+
+/** A run of a deployment, which is written with its session, and whose request it answers. */
+export interface FromDeployment {
+  id: string
+  run(sessionId: string): RunWrite
+  effect: SessionChange['effect']
 }
 
 /**
@@ -60,6 +71,7 @@ export async function createFromRequest(
   caller: Caller,
   body: CreateSession,
   idempotency: Idempotency | null,
+  deployment?: FromDeployment,
 ) {
   refuseLater(body)
   assertRules(body.permission_rules ?? [], '/permission_rules')
@@ -94,6 +106,7 @@ export async function createFromRequest(
         recovery: body.recovery ?? 'auto',
         rules: body.permission_rules ?? [],
         snapshots: body.snapshots,
+        deployment,
         queue: {
           priority: body.priority ?? 0,
           concurrencyKey: body.concurrency_key ?? null,
@@ -155,7 +168,9 @@ export async function createSession(
   const id = spare ?? newId('sesn')
   const cwd = named ?? (await makeWorkdir(settings.sessionsDir, id))
   const at = clock.now()
-  const row = emptySession(id, caller, request, cwd, options, at)
+  const { deployment } = request
+  const origin = deployment ? { ...options, deploymentId: deployment.id } : options
+  const row = emptySession(id, caller, request, cwd, origin, at)
   const inputs = request.inputs.map((input) =>
     input.clientId === null ? input : { ...input, id: idOfClient(id, input.clientId) },
   )
@@ -173,6 +188,8 @@ export async function createSession(
       newTurns: work?.newTurns ?? [],
       ...(work?.queueLimit !== undefined && { queueLimit: work.queueLimit }),
       events: [created, ...(work?.events ?? [])],
+      ...(deployment && { deploymentRun: deployment.run(id) }),
+      ...(deployment?.effect && { effect: deployment.effect }),
       ...(idempotency && { effect: { ...idempotency, result: JSON.stringify({ session_id: id }) } }),
     })
   } catch (error) {
@@ -232,11 +249,13 @@ export function emptySession(
   }
 }
 
-const unsupported = (what: string) =>
+export const unsupported = (what: string) =>
   new ApiError('unsupported_feature', `${what} is not supported by this version; see the capabilities at /v1/info.`)
 
 /** Says no to what later versions bring, instead of ignoring it. */
-function refuseLater(body: CreateSession): void {
+export function refuseLater(
+  body: Pick<CreateSession, 'resources' | 'vault_ids' | 'retention' | 'environment_id'>,
+): void {
   if (body.resources?.length) throw unsupported('resources')
   if (body.vault_ids?.length) throw unsupported('vault_ids')
   if (body.retention !== undefined && body.retention !== null) throw unsupported('retention')

@@ -125,7 +125,7 @@ function forkOf(
   { last, kept }: BranchPoint,
   at: number,
 ): SessionRow {
-  const { rewinds: _, ...options } = source.options
+  const { rewinds: _, deploymentId: _deployment, ...options } = source.options
   return {
     ...source,
     id,

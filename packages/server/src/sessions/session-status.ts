@@ -65,7 +65,7 @@ export async function sessionToWire(
     resources: [],
     vault_ids: [],
     outcome_evaluations: [],
-    deployment_id: null,
+    deployment_id: session.options.deploymentId ?? null,
     forked_from: session.options.forkedFrom ?? null,
     created_at: iso(session.createdAt),
     updated_at: iso(session.updatedAt),

@@ -1,6 +1,7 @@
 import { AGENTS_MIGRATION } from './sqlite-agents.ts'
 import { BRANCHES_MIGRATION, REWINDS_MIGRATION } from './branches.ts'
 import { QUEUE_MIGRATION } from './queue-schema.ts'
+import { DEPLOYMENTS_MIGRATION } from './sqlite-deployments.ts'
 import { SEARCH_MIGRATION } from './search.ts'
 import { TOTALS_MIGRATION } from './totals.ts'
 
@@ -370,4 +371,5 @@ export const MIGRATIONS: readonly string[] = [
   // What fills a session's context.
   'alter table sessions add column context text',
   SEARCH_MIGRATION,
+  DEPLOYMENTS_MIGRATION,
 ]

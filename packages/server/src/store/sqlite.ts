@@ -47,6 +47,8 @@ import {
   VersionConflict,
 } from './store.ts'
 import type { AgentStore } from './agents.ts'
+import type { DeploymentStore } from './deployments.ts'
+import { sqliteDeployments, writeRun } from './sqlite-deployments.ts'
 import { searchWhere } from './search.ts'
 import { sqliteTotals, type TotalsStore } from './totals.ts'
 import type { WebhookStore } from './webhooks.ts'
@@ -119,6 +121,7 @@ export class SqliteStore implements Store {
   readonly agents: AgentStore
   readonly branches: BranchStore
   readonly totals: TotalsStore
+  readonly deployments: DeploymentStore
   readonly #queue: SqliteQueue
   readonly #sql: SqlRunner
 
@@ -141,6 +144,7 @@ export class SqliteStore implements Store {
     this.keys = sqliteKeys(access)
     this.agents = sqliteAgents(access)
     this.totals = sqliteTotals(access)
+    this.deployments = sqliteDeployments(access)
     this.branches = sqliteBranches(access, (row, change) => this.#create(row, change))
   }
 
@@ -191,6 +195,7 @@ export class SqliteStore implements Store {
     const events = this.#insertEvents(change, numbers.firstSeq)
     this.#insertMessages(change, numbers.firstMessage)
     writeRewind({ statement: (text) => this.#statement(text) }, change, numbers.firstSeq)
+    if (change.deploymentRun) writeRun({ statement: (text) => this.#statement(text) }, change.deploymentRun)
     if (change.ledger) writeLedger((text) => this.#statement(text), change.ledger)
     if (change.effect) this.#noteEffect(change.effect)
     return { events }

@@ -3,6 +3,7 @@ import type { SessionError } from '@troupe/protocol/event'
 import type { SessionStatus, StopReason } from '@troupe/protocol/session'
 import type { AgentStore } from './agents.ts'
 import type { ApprovalPatch, ApprovalRow, ApprovalStore, GrantRow } from './approvals.ts'
+import type { DeploymentStore, RunWrite } from './deployments.ts'
 import type { BranchStore, RewindChange } from './branches.ts'
 import type { SearchFilter } from './search.ts'
 import type { TotalsStore } from './totals.ts'
@@ -98,6 +99,8 @@ export interface SessionOptions {
   snapshots?: 'auto' | 'on' | 'off'
   /** How often its conversation was set back. */
   rewinds?: number
+  /** The deployment that started it. */
+  deploymentId?: string
   /** Where it comes from. */
   forkedFrom?: { session_id: string; event_id: string | null }
 }
@@ -288,6 +291,11 @@ export interface SessionChange {
   messages?: { turnId: string | null; body: string }[]
   /** Sets the session back; the first event of the change tells of it. */
   rewind?: RewindChange
+  /**
+   * The run of the deployment that starts the session. Refused with `DeploymentChanged` or `TickTaken` where the tick
+   * is another's.
+   */
+  deploymentRun?: RunWrite
   /** Entries of the accounts, as they now stand. */
   ledger?: LedgerEntry[]
   /** The idempotency key under which the change is made, and what it did: committed together. */
@@ -431,6 +439,7 @@ export interface Store {
   readonly agents: AgentStore
   readonly branches: BranchStore
   readonly totals: TotalsStore
+  readonly deployments: DeploymentStore
 
   /** Creates a session with its first change. Throws `ExternalIdTaken`. */
   createSession(row: SessionRow, change: SessionChange): Promise<Committed>
