@@ -37,6 +37,14 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
   }
   const agents: string[] = []
   for (const name of ['one', 'two']) agents.push((await server.post<{ id: string }>('/v1/agents', { name })).id)
+  const deployments: string[] = []
+  const runs: string[] = []
+  for (let index = 0; index < 8; index++) {
+    const initial_events = [{ type: 'user.message', content: 'say x' }]
+    const made = { name: `${index}`, agent: 'agent_default', initial_events }
+    deployments.push((await server.post<{ id: string }>('/v1/deployments', made)).id)
+  }
+  runs.push((await server.post<{ id: string }>(`/v1/deployments/${deployments[0]}/run`)).id)
   // Nobody asks for them here: whether a server does is decided when it starts.
   const keys: string[] = []
   const workspaces: string[] = []
@@ -61,6 +69,9 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     webhook_endpoint_id: newest.map((n) => () => endpoints.at(-1 - n) ?? endpoints[0]),
     delivery_id: newest.map((n) => () => (deliveries.at(-1 - n) ?? deliveries[0])!.id),
     agent_id: newest.map((n) => () => agents.at(-1 - n) ?? agents[0]),
+    deployment_id: newest.map((n) => () => deployments.at(-1 - n) ?? deployments[0]),
+    deployment_run_id: newest.map((n) => () => runs.at(-1 - n) ?? runs[0]),
+    schedule: mostly({ type: 'cron', expression: '0 0 1 1 *', timezone: 'UTC' }),
     api_key_id: newest.map((n) => () => keys.at(-1 - n) ?? keys[0]),
     workspace_id: newest.map((n) => () => workspaces.at(-1 - n) ?? workspaces[0]),
     policy: mostly({ requests_per_minute: 60 }),
@@ -133,6 +144,8 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     if (kind === 'session') sessions.push(id!)
     else if (kind === 'webhook_endpoint' && !endpoints.includes(id!)) endpoints.push(id!)
     else if (kind === 'agent' && !agents.includes(id!)) agents.push(id!)
+    else if (kind === 'deployment' && !deployments.includes(id!)) deployments.push(id!)
+    else if (kind === 'deployment_run') runs.push(id!)
     else if (kind === 'api_key' && !keys.includes(id!)) keys.push(id!)
     else if (kind === 'workspace' && !workspaces.includes(id!)) workspaces.push(id!)
     else if (kind === 'webhook_delivery') deliveries.push(body as (typeof deliveries)[number])

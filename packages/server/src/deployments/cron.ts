@@ -155,10 +155,18 @@ function nextTick(fields: Fields, wall: (at: number) => Wall, after: number): nu
       at += days > 1 ? (days - 1) * DAY : toNextDay(now)
     } else if (!isDay(fields, now)) at += toNextDay(now)
     else if (!fields.hours.has(now.hour)) at += (60 - now.minute) * MINUTE
-    else if (!fields.minutes.has(now.minute) || (!fields.everyHour && isRepeated(wall, at, now))) at += MINUTE
+    else if (!fields.minutes.has(now.minute)) at += toNextMinute(fields, now)
+    else if (!fields.everyHour && isRepeated(wall, at, now)) at += MINUTE
     else return at
   }
   return null
+}
+
+/** To the next minute that is named, or to the end of the hour. */
+function toNextMinute({ minutes }: Fields, { minute }: Wall): number {
+  let next = minute + 1
+  while (next < 60 && !minutes.has(next)) next++
+  return (next - minute) * MINUTE
 }
 
 /** As far towards midnight as clocks that change on the way cannot make too far; they change at quarters of hours. */

@@ -56,19 +56,21 @@ export class Scheduler implements Service {
     this.#again = false
     const { store, clock } = this.#context.sessions
     let wait = LOOK_MS
+    let failed = false
     try {
       for (;;) {
         const due = await store.deployments.due(clock.now(), AT_ONCE)
         for (const row of due) {
           if (this.#stopped) return
-          await this.#run(row)
+          if (!(await this.#run(row))) failed = true
         }
-        if (due.length < AT_ONCE) break
+        if (failed || due.length < AT_ONCE) break
       }
       const next = await store.deployments.nextFire()
-      if (next !== null) wait = Math.min(LOOK_MS, Math.max(1, next - clock.now()))
+      if (failed) wait = AGAIN_MS
+      else if (next !== null) wait = Math.min(LOOK_MS, Math.max(1, next - clock.now()))
     } catch (err) {
-      this.#context.logger.warn({ err }, 'what is due could not be started; trying again')
+      this.#context.logger.warn({ err }, 'what is due could not be read; trying again')
       wait = AGAIN_MS
     }
     if (this.#stopped) return
@@ -76,13 +78,24 @@ export class Scheduler implements Service {
     this.#timer.unref()
   }
 
-  async #run(row: DeploymentRow): Promise<void> {
-    const { sessions, callerOf, logger } = this.#context
-    const tick = dueTick(row, sessions.clock.now())
-    if (!tick) return
-    const { scheduledAt, after } = tick
+  /** False: its tick is due as before. One that fails keeps nobody else. */
+  async #run(row: DeploymentRow): Promise<boolean> {
     try {
-      if (scheduledAt === null) return await this.#pass(row, after)
+      const tick = dueTick(row, this.#context.sessions.clock.now())
+      if (tick) await this.#runTick(row, tick)
+      return true
+    } catch (err) {
+      // Changed meanwhile: it is looked at again as it is now.
+      if (err instanceof DeploymentChanged) this.#again = true
+      else this.#context.logger.warn({ err, deployment: row.id }, 'what is due could not be started; trying again')
+      return false
+    }
+  }
+
+  async #runTick(row: DeploymentRow, { scheduledAt, after }: NonNullable<ReturnType<typeof dueTick>>): Promise<void> {
+    const { sessions, callerOf, logger } = this.#context
+    if (scheduledAt === null) return this.#pass(row, after)
+    try {
       const starter = () => callerOf(row.principal, row.workspaceId)
       const run = await startRun(sessions, row, starter, { scheduledAt, after }, () => undefined)
       logger.info(
@@ -95,12 +108,9 @@ export class Scheduler implements Service {
         'scheduled run',
       )
     } catch (error) {
-      // Changed meanwhile: it is looked at again as it is now.
-      if (error instanceof DeploymentChanged) this.#again = true
       // The clock was set back: what was run is not run again.
-      else if (error instanceof TickTaken && scheduledAt !== null)
-        await this.#pass(row, nextRun(row.id, row.schedule, scheduledAt))
-      else throw error
+      if (!(error instanceof TickTaken)) throw error
+      await this.#pass(row, nextRun(row.id, row.schedule, scheduledAt))
     }
   }
 
