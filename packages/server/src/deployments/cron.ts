@@ -150,10 +150,9 @@ function nextTick(fields: Fields, wall: (at: number) => Wall, after: number): nu
   for (const end = after + HORIZON; at < end;) {
     const now = wall(at)
     if (!fields.months.has(now.month)) {
-      // Not into the last day: clocks may change on the way, by an hour or two.
       const days = LONGEST[now.month - 1]! - (now.month === 2 ? 1 : 0) - now.day
-      at += days > 1 ? (days - 1) * DAY : toNextDay(now)
-    } else if (!isDay(fields, now)) at += toNextDay(now)
+      at += toMidnight(wall, at, now, Math.max(0, days))
+    } else if (!isDay(fields, now)) at += toMidnight(wall, at, now, 0)
     else if (!fields.hours.has(now.hour)) at += (60 - now.minute) * MINUTE
     else if (!fields.minutes.has(now.minute)) at += toNextMinute(fields, now)
     else if (!fields.everyHour && isRepeated(wall, at, now)) at += MINUTE
@@ -169,9 +168,15 @@ function toNextMinute({ minutes }: Fields, { minute }: Wall): number {
   return (next - minute) * MINUTE
 }
 
-/** As far towards midnight as clocks that change on the way cannot make too far; they change at quarters of hours. */
-function toNextDay({ hour, minute }: Wall): number {
+/**
+ * To the midnight `days` days after the next one, or, where clocks change on the way, towards it: no further than they
+ * can make too far. They change at quarters of hours.
+ */
+function toMidnight(wall: (at: number) => Wall, at: number, { hour, minute }: Wall, days: number): number {
   const left = DAY - (hour * 60 + minute) * MINUTE
+  const then = wall(at + days * DAY + left)
+  if (then.hour === 0 && then.minute === 0) return days * DAY + left
+  if (days > 0) return days * DAY
   return left > 4 * HOUR ? left - 3 * HOUR : (15 - (minute % 15)) * MINUTE
 }
 
