@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import manifest from '../package.json' with { type: 'json' }
+import { AgentFiles } from './agents/agent-files.ts'
 import { agentProblem, agentSdkVersion, bypassProblem } from './agents/agent-binary.ts'
 import { chooseModelSource, type ModelSource } from './agents/model-source.ts'
 import type { Config } from './config.ts'
@@ -25,6 +26,7 @@ import { type Containment, detectContainment } from './runner/containment.ts'
 import { PidFiles } from './runner/pid-files.ts'
 import { Runner } from './runner/runner.ts'
 import { sessionPaths } from './sessions/admission.ts'
+import { DEFAULT_WORKSPACE } from './sessions/caller.ts'
 import { ClientToolTokens } from './sessions/client-tools.ts'
 import type { SessionContext } from './sessions/context.ts'
 import { finishRestores } from './sessions/rewind-session.ts'
@@ -194,6 +196,19 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         drainMs: config.drain_seconds * 1000,
       },
     )
+    if (config.agents_dir !== null) {
+      const { allow_stdio_mcp: allowStdioMcp } = config
+      const workspaceId = DEFAULT_WORKSPACE
+      const files = new AgentFiles(config.agents_dir, {
+        agents: store.agents,
+        clock,
+        logger,
+        workspaceId,
+        limits: { allowStdioMcp },
+      })
+      await files.start()
+      undo.push(() => files.stop())
+    }
     await finishRestores(sessions, (session, err) => logger.warn({ session, err }, 'a rewind could not be finished'))
     await runner.start()
     undo.push(() => runner.stop())

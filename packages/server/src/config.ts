@@ -96,6 +96,9 @@ export const ConfigSchema = z.object({
   background_seconds: integer(0, 86_400)
     .default(600)
     .describe('Time that work in the background may go on behind an answer; 0: nothing may work there'),
+  agents_dir: optional
+    .default(null)
+    .describe('Folder of agents as files (`*.md` as in `.claude/agents`, `*.yaml`, `*.json`), kept as saved agents'),
   snapshots: z
     .enum(['auto', 'on', 'off'])
     .default('auto')
@@ -192,6 +195,7 @@ export function loadConfig(sources: ConfigSources = {}): Config {
     ...settings,
     data_dir: path(settings.data_dir),
     default_cwd: settings.default_cwd && path(settings.default_cwd),
+    agents_dir: settings.agents_dir && path(settings.agents_dir),
     agent_executable: settings.agent_executable && path(settings.agent_executable),
     env,
   }

@@ -58,6 +58,7 @@ export async function updateAgent(
   assertIdentity(fields)
   for (;;) {
     const row = await requireAgent(agents, workspaceId, id)
+    assertNoFile(row)
     if (row.archivedAt !== null) throw new ApiError('agent_archived', `Agent ${id} is archived and cannot be changed.`)
     if (version != null && version !== row.version)
       throw new ApiError(
@@ -91,12 +92,18 @@ export async function archiveAgent(
 ): Promise<AgentRow> {
   assertOwn(id)
   const row = await requireAgent(agents, workspaceId, id)
+  assertNoFile(row)
   return (await agents.archive(workspaceId, id, clock.now(), effect)) ?? row
 }
 
 function assertOwn(id: string): void {
   if (id === DEFAULT_AGENT_ID)
     throw new ApiError('agent_read_only', `${DEFAULT_AGENT_ID} is built in; save an agent of your own instead.`)
+}
+
+function assertNoFile({ id, source, file }: AgentRow): void {
+  if (source === 'file')
+    throw new ApiError('agent_read_only', `Agent ${id} is what the file ${file} says; change it there.`)
 }
 
 function assertIdentity({ execution_identity: identity }: Pick<CreateAgent, 'execution_identity'>): void {
