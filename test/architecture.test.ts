@@ -144,6 +144,7 @@ describe('packages', () => {
       'commands/doctor',
       'commands/backup',
       'commands/restore',
+      'commands/config',
       'server-flags',
       'doctor-checks',
     ])

@@ -29,6 +29,7 @@ export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map<string, Comma
   ['rm', { summary: 'Delete sessions for good', rest: true, load: () => import('./commands/rm.ts') }],
   ['usage', { summary: 'Show what was used, by day, model, …', load: () => import('./commands/usage.ts') }],
   ['doctor', { summary: 'Check whether a server can run here', load: () => import('./commands/doctor.ts') }],
+  ['config', { summary: 'Print the settings as they hold', load: () => import('./commands/config.ts') }],
   ['backup', { summary: 'Copy the data folder while its server runs', load: () => import('./commands/backup.ts') }],
   ['restore', { summary: 'Make a data folder from a backup', load: () => import('./commands/restore.ts') }],
   ['demo-model', { summary: 'Serve the demo model alone', load: () => import('./commands/demo-model.ts') }],

@@ -35,5 +35,6 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'api_keys', status: 'yes' },
   { id: 'key_policies', status: 'yes' },
   { id: 'metrics', status: 'yes' },
+  { id: 'packaging', status: 'yes' },
   { id: 'cluster', status: 'not yet' },
 ]
