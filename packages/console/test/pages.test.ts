@@ -20,6 +20,7 @@ describe.skipIf(mustSkip)('every page', () => {
     approvals: '/approvals',
     overview: '/overview',
     keys: '/keys',
+    webhooks: '/webhooks',
     settings: '/settings',
   }
   beforeAll(async () => {

@@ -1,73 +1,15 @@
 import type { ApiKey, ScopeName } from '@troupe/protocol/access'
-import { type FormEvent, type ReactNode, useState } from 'react'
+import { useState } from 'react'
 import { createKey, keyPath, KEYS_PATH, type Preset, PRESETS, revokeKey, rotateKey } from '../lib/access.ts'
 import { asCurl } from '../lib/api.ts'
 import { useWords } from '../words/use-words.tsx'
-import { Dialog } from './confirm-dialog.tsx'
-import { CopyButton } from './copy-button.tsx'
-import { Problem } from './problem.tsx'
+import { FormDialog } from './form-dialog.tsx'
 
 const DAY = 86_400
 /** How long a key may last, in days; 0: until it is revoked. */
 const LIVES = [0, 30, 90, 365] as const
 /** How long an old secret is good beside the new one, in seconds. */
 const GRACES = [0, 3_600, DAY, 7 * DAY] as const
-
-/** A form in a dialog that stays, with what went wrong, until its request is done. */
-function Asking({
-  title,
-  action,
-  danger = false,
-  ready = true,
-  curl,
-  submit,
-  close,
-  children,
-}: {
-  title: string
-  action: string
-  danger?: boolean
-  ready?: boolean
-  curl: () => string
-  submit: () => Promise<unknown>
-  close: () => void
-  children: ReactNode
-}) {
-  const words = useWords()
-  const [busy, setBusy] = useState(false)
-  const [error, setError] = useState<unknown>(null)
-  const send = async (event: FormEvent) => {
-    event.preventDefault()
-    setBusy(true)
-    setError(null)
-    try {
-      await submit()
-      close()
-    } catch (caught) {
-      setError(caught)
-      setBusy(false)
-    }
-  }
-  return (
-    <Dialog title={title} close={close}>
-      <form className="body" onSubmit={(event) => void send(event)}>
-        <h2>{title}</h2>
-        {children}
-        {error !== null && <Problem error={error} />}
-        <div className="row wrap">
-          <CopyButton text={curl} label={words.copyCurl} />
-          <span className="grow" />
-          <button type="button" onClick={close}>
-            {words.cancel}
-          </button>
-          <button type="submit" className={danger ? 'danger' : 'primary'} disabled={busy || !ready}>
-            {action}
-          </button>
-        </div>
-      </form>
-    </Dialog>
-  )
-}
 
 export function CreateKeyDialog({ made, close }: { made: (key: ApiKey) => void; close: () => void }) {
   const words = useWords()
@@ -88,7 +30,7 @@ export function CreateKeyDialog({ made, close }: { made: (key: ApiKey) => void; 
     setOwn(next)
   }
   return (
-    <Asking
+    <FormDialog
       title={words.access.create}
       action={words.access.create}
       ready={name.trim() !== '' && scopes.length > 0}
@@ -145,7 +87,7 @@ export function CreateKeyDialog({ made, close }: { made: (key: ApiKey) => void; 
           ))}
         </select>
       </label>
-    </Asking>
+    </FormDialog>
   )
 }
 
@@ -161,7 +103,7 @@ export function RotateKeyDialog({
   const words = useWords()
   const [grace, setGrace] = useState<number>(DAY)
   return (
-    <Asking
+    <FormDialog
       title={words.access.rotateTitle(apiKey.name)}
       action={words.access.rotate}
       curl={() => asCurl('POST', keyPath(apiKey.id, 'rotate'), { grace_seconds: grace })}
@@ -179,14 +121,14 @@ export function RotateKeyDialog({
         </select>
       </label>
       {apiKey.rotated_until !== null && <p className="small soft">{words.access.twice}</p>}
-    </Asking>
+    </FormDialog>
   )
 }
 
 export function RevokeKeyDialog({ apiKey, done, close }: { apiKey: ApiKey; done: () => void; close: () => void }) {
   const words = useWords()
   return (
-    <Asking
+    <FormDialog
       title={words.access.revokeTitle(apiKey.name)}
       action={words.access.revoke}
       danger
@@ -198,6 +140,6 @@ export function RevokeKeyDialog({ apiKey, done, close }: { apiKey: ApiKey; done:
       close={close}
     >
       <p>{words.access.revokeMeans}</p>
-    </Asking>
+    </FormDialog>
   )
 }

@@ -17,6 +17,7 @@ export function Palette({ close }: { close: () => void }) {
     { name: words.newSession, go: () => navigate({ to: '/' }) },
     { name: words.approvals, go: () => navigate({ to: '/approvals' }) },
     { name: words.overview, go: () => navigate({ to: '/overview' }) },
+    { name: words.webhooks.title, go: () => navigate({ to: '/webhooks' }) },
     { name: words.access.title, go: () => navigate({ to: '/keys' }) },
     { name: words.settings, go: () => navigate({ to: '/settings' }) },
     ...sessions.map((session) => ({

@@ -57,13 +57,17 @@ export function Shell() {
   }, [navigate])
 
   const item = (
-    to: '/' | '/approvals' | '/overview' | '/keys' | '/settings',
+    to: '/' | '/approvals' | '/overview' | '/webhooks' | '/keys' | '/settings',
     icon: IconName,
     name: string,
     on: boolean,
     n = 0,
   ) => (
-    <Link to={to} className={to === '/keys' ? 'item hide-phone' : 'item'} aria-current={on ? 'page' : undefined}>
+    <Link
+      to={to}
+      className={to === '/keys' || to === '/webhooks' ? 'item hide-phone' : 'item'}
+      aria-current={on ? 'page' : undefined}
+    >
       <Icon name={icon} />
       <span>{name}</span>
       {n > 0 && (
@@ -87,6 +91,7 @@ export function Shell() {
         {item('/', 'sessions', words.sessions, pathname === '/' || pathname.startsWith('/s/'))}
         {item('/approvals', 'approvals', words.approvals, pathname === '/approvals', waiting)}
         {item('/overview', 'overview', words.overview, pathname === '/overview')}
+        {item('/webhooks', 'plug', words.webhooks.title, pathname === '/webhooks')}
         {item('/keys', 'key', words.access.title, pathname === '/keys')}
         {item('/settings', 'settings', words.settings, pathname === '/settings')}
         <div className="foot">

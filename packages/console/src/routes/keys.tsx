@@ -43,7 +43,7 @@ export function KeysPage() {
             {words.access.create}
           </button>
         </div>
-        {made && <NewSecret apiKey={made} close={() => setMade(null)} />}
+        {made && <NewSecret name={made.name} secret={made.secret ?? null} close={() => setMade(null)} />}
         {recall('login') === null && !error && <p className="notice">{words.access.open}</p>}
         {error && <Problem error={error} retry={() => void refetch()} />}
         {isPending ? (

@@ -96,6 +96,7 @@ export function SettingsPage() {
         )}
         <p className="row">
           <a href="/docs">{words.apiReference}</a>
+          <Link to="/webhooks">{words.webhooks.title}</Link>
           <Link to="/keys">{words.access.title}</Link>
           <span className="grow" />
           {recall('login') !== null && (

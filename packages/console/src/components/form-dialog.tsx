@@ -1,0 +1,61 @@
+import { type FormEvent, type ReactNode, useState } from 'react'
+import { useWords } from '../words/use-words.tsx'
+import { Dialog } from './confirm-dialog.tsx'
+import { CopyButton } from './copy-button.tsx'
+import { Problem } from './problem.tsx'
+
+/** A form in a dialog that stays, with what went wrong, until its request is done. */
+export function FormDialog({
+  title,
+  action,
+  danger = false,
+  ready = true,
+  curl,
+  submit,
+  close,
+  children,
+}: {
+  title: string
+  action: string
+  danger?: boolean
+  ready?: boolean
+  curl: () => string
+  submit: () => Promise<unknown>
+  close: () => void
+  children: ReactNode
+}) {
+  const words = useWords()
+  const [busy, setBusy] = useState(false)
+  const [error, setError] = useState<unknown>(null)
+  const send = async (event: FormEvent) => {
+    event.preventDefault()
+    setBusy(true)
+    setError(null)
+    try {
+      await submit()
+      close()
+    } catch (caught) {
+      setError(caught)
+      setBusy(false)
+    }
+  }
+  return (
+    <Dialog title={title} close={close}>
+      <form className="body" onSubmit={(event) => void send(event)}>
+        <h2>{title}</h2>
+        {children}
+        {error !== null && <Problem error={error} />}
+        <div className="row wrap">
+          <CopyButton text={curl} label={words.copyCurl} />
+          <span className="grow" />
+          <button type="button" onClick={close}>
+            {words.cancel}
+          </button>
+          <button type="submit" className={danger ? 'danger' : 'primary'} disabled={busy || !ready}>
+            {action}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  )
+}
