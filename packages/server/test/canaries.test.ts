@@ -1,0 +1,130 @@
+import type { Session } from '@troupe/protocol/session'
+import { Writable } from 'node:stream'
+import { pino } from 'pino'
+import { expect, onTestFinished, test } from 'vitest'
+import { receiver } from './support/receiver.ts'
+import { testServer } from './support/server.ts'
+
+test('IS1 a secret is in no output of the server: logs, events, answers, errors, exports, metrics, webhooks', async () => {
+  const canaries = {
+    model: 'sk-ant-canary-model-11',
+    other: 'canary-of-the-server-22',
+    env: 'canary-session-env-33',
+    header: 'canary-wrong-header-44',
+    query: 'canary-wrong-query-55',
+    mcp: 'canary-mcp-env-66',
+    cookie: 'canary-wrong-cookie-77',
+    json: 'canary-broken-json-88',
+  }
+  let log = ''
+  const sink = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      log += chunk.toString()
+      done()
+    },
+  })
+  let operator = ''
+  const hook = await receiver()
+  onTestFinished(() => hook.close())
+  const server = await testServer(
+    { auth: 'on', webhook_allow_private: true, allow_stdio_mcp: true },
+    {
+      logger: pino({ level: 'debug' }, sink),
+      onFirstKey: (secret) => (operator = secret),
+      env: { ANTHROPIC_API_KEY: canaries.model, DATABASE_PASSWORD: canaries.other },
+    },
+  )
+  onTestFinished(() => server.stop())
+  const outputs: [string, string][] = []
+  const call = async (method: string, path: string, body?: unknown, headers?: Record<string, string>) => {
+    const reply = await fetch(server.url + path, {
+      method,
+      headers: {
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(headers ?? { 'x-api-key': operator }),
+      },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    const text = await reply.text()
+    outputs.push([`${method} ${path.split('access_token')[0]}`, text + JSON.stringify([...reply.headers])])
+    return { status: reply.status, text }
+  }
+  /** Shown once to who asked for it, and never again: that answer is not looked at. */
+  const secretOf = async (path: string, body: unknown) => {
+    const { status, text } = await call('POST', path, body)
+    outputs.pop()
+    expect(status, text).toBe(200)
+    const answer = JSON.parse(text) as { secret?: string; token?: string }
+    return (answer.secret ?? answer.token)!
+  }
+
+  const key = await secretOf('/v1/api_keys', { name: 'ci', scopes: ['sessions:read', 'sessions:write'] })
+  const signing = await secretOf('/v1/webhook_endpoints', { url: `${hook.url}/hook`, event_types: ['*'] })
+  const created = await call(
+    'POST',
+    '/v1/sessions',
+    {
+      env: { APP_TOKEN: canaries.env },
+      agent: {
+        type: 'inline',
+        tools: [{ type: 'mcp_toolset', mcp_server_name: 'store' }],
+        mcp_servers: [{ type: 'stdio', name: 'store', command: 'no-such-program', env: { TOKEN: canaries.mcp } }],
+      },
+      initial_events: [{ type: 'user.message', content: 'hello' }],
+    },
+    { authorization: `Bearer ${key}` },
+  )
+  expect(created.status, created.text).toBe(200)
+  const { id } = JSON.parse(created.text) as Session
+  await call('GET', `/v1/sessions/${id}?wait_for=idle&timeout=60`)
+  const token = await secretOf(`/v1/sessions/${id}/tokens`, { scopes: ['read'], ttl_seconds: 60 })
+  for (const path of [
+    '/v1/sessions',
+    `/v1/sessions/${id}/events?limit=1000`,
+    `/v1/sessions/${id}/turns`,
+    `/v1/sessions/${id}/events/stream?from=start&until=idle`,
+    `/v1/sessions/${id}/export?format=jsonl`,
+    `/v1/sessions/${id}/export?format=markdown`,
+    `/v1/sessions/${id}/export?format=html`,
+    `/status/${id}`,
+    '/sessions/',
+    '/metrics',
+    '/v1/info',
+    '/v1/models',
+    '/v1/usage',
+    '/v1/queue',
+    '/ready',
+    '/openapi.json',
+    '/v1/api_keys',
+    '/v1/webhook_endpoints',
+  ])
+    await call('GET', path)
+  // A stream may be opened with a token in its address, which logs would keep.
+  await call('GET', `/v1/sessions/${id}/events/stream?from=start&until=idle&access_token=${token}`, undefined, {})
+  await call('GET', `/v1/sessions/${id}/events/stream?access_token=${canaries.query}`, undefined, {})
+  await call('GET', '/v1/sessions', undefined, { authorization: `Bearer ${canaries.header}` })
+  await call('GET', '/v1/sessions', undefined, { 'x-api-key': canaries.header })
+  await call('GET', '/v1/sessions', undefined, { cookie: `troupe_session=${canaries.cookie}` })
+  await call('POST', '/v1/sessions', `{"env": {"TOKEN": "${canaries.json}"`)
+  await call('POST', '/v1/sessions', { env: { LD_PRELOAD: canaries.env } })
+  await call('POST', '/execute/', { prompt: 'hi', env: { NODE_OPTIONS: canaries.env } })
+  const [first] = await hook.until(1)
+  for (const { headers, body } of hook.received) outputs.push(['webhook', JSON.stringify(headers) + body])
+  expect(first!.headers['webhook-signature']).toEqual(expect.any(String))
+  outputs.push(['log', log])
+
+  // It was looked at where something is: a log of every request, with its id, and a session that ran.
+  expect(log).toMatch(/"req":"req_\w+","method":"GET","url":"\/v1\/sessions\/sesn_/)
+  expect(log).toContain('access_token=…')
+  expect(outputs.find(([what]) => what.includes('/events?'))![1]).toContain('hello')
+  // The environment of an MCP program is part of the agent's definition, which the session shows to who may read it.
+  const ofDefinition = (what: string, name: string) =>
+    name === 'mcp' && /^\w+ \/v1\/sessions(\/\w+\?wait_for.*)?$/.test(what)
+  const planted = { ...canaries, operator, key, signing, token }
+  const found = outputs.flatMap(([what, text]) =>
+    Object.entries(planted).flatMap(([name, secret]) =>
+      text.includes(secret) && !ofDefinition(what, name) ? [`${what}: ${name}`] : [],
+    ),
+  )
+  expect(found).toEqual([])
+})
