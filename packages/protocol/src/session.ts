@@ -217,6 +217,12 @@ export const StreamQuery = z.object({
   'event_deltas[]': oneOrMany(z.string().max(64)),
 })
 
+export const FirehoseQuery = z.object({
+  after: z.string().max(64).optional().describe('Replay what follows the frame with this id, then go on live'),
+  from: z.enum(['start']).optional().describe('Replay all that is kept, then go on live'),
+  'types[]': oneOrMany(z.string().min(1).max(64)).describe('Names and globs (`session.status_*`)'),
+})
+
 export const RetrieveQuery = z.object({
   wait_for: z.enum(['idle']).optional().describe('Answer when the session is idle or terminated'),
   timeout: z.coerce

@@ -33,6 +33,7 @@ import { type Console, consoleRoutes } from './routes/console.ts'
 import { deploymentRoutes } from './routes/deployments.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { eventRoutes } from './routes/events.ts'
+import { firehoseRoutes } from './routes/firehose.ts'
 import { metaRoutes } from './routes/meta.ts'
 import { queueRoutes } from './routes/queue.ts'
 import { ownWorkspaceOnly } from './own-workspace.ts'
@@ -170,6 +171,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     originRoutes(server, routes)
     sessionRoutes(server, routes)
     eventRoutes(server, routes)
+    firehoseRoutes(server, routes)
     turnRoutes(server, routes)
     branchRoutes(server, routes)
     contextRoutes(server, routes)

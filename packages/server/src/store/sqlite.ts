@@ -47,6 +47,7 @@ import {
   VersionConflict,
 } from './store.ts'
 import type { AgentStore } from './agents.ts'
+import { type FirehoseStore, sqliteFirehose } from './firehose.ts'
 import type { DeploymentStore } from './deployments.ts'
 import { sqliteDeployments, writeRun } from './sqlite-deployments.ts'
 import { searchWhere } from './search.ts'
@@ -122,6 +123,7 @@ export class SqliteStore implements Store {
   readonly branches: BranchStore
   readonly totals: TotalsStore
   readonly deployments: DeploymentStore
+  readonly firehose: FirehoseStore
   readonly #queue: SqliteQueue
   readonly #sql: SqlRunner
 
@@ -145,6 +147,7 @@ export class SqliteStore implements Store {
     this.agents = sqliteAgents(access)
     this.totals = sqliteTotals(access)
     this.deployments = sqliteDeployments(access)
+    this.firehose = sqliteFirehose(access)
     this.branches = sqliteBranches(access, (row, change) => this.#create(row, change))
   }
 

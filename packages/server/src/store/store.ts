@@ -3,6 +3,7 @@ import type { SessionError } from '@troupe/protocol/event'
 import type { SessionStatus, StopReason } from '@troupe/protocol/session'
 import type { AgentStore } from './agents.ts'
 import type { ApprovalPatch, ApprovalRow, ApprovalStore, GrantRow } from './approvals.ts'
+import type { FirehoseStore } from './firehose.ts'
 import type { DeploymentStore, RunWrite } from './deployments.ts'
 import type { BranchStore, RewindChange } from './branches.ts'
 import type { SearchFilter } from './search.ts'
@@ -440,6 +441,7 @@ export interface Store {
   readonly branches: BranchStore
   readonly totals: TotalsStore
   readonly deployments: DeploymentStore
+  readonly firehose: FirehoseStore
 
   /** Creates a session with its first change. Throws `ExternalIdTaken`. */
   createSession(row: SessionRow, change: SessionChange): Promise<Committed>
