@@ -5,6 +5,7 @@ import { count, duration, money } from '../lib/format.ts'
 import type { LogSnapshot } from '../lib/session-log.ts'
 import { stateOf } from '../lib/session-state.ts'
 import { useSpeech } from '../words/use-words.tsx'
+import { Branches } from './branches.tsx'
 import { CopyButton } from './copy-button.tsx'
 import { Status } from './status.tsx'
 import { Ago } from './time.tsx'
@@ -63,7 +64,7 @@ export function Inspector({
   return (
     <aside className="inspector" aria-label={words.inspector}>
       <section>
-        <h3>{words.facts.title}</h3>
+        <h2>{words.facts.title}</h2>
         <dl>
           {rows.map(([name, value]) => (
             <div key={name} style={{ display: 'contents' }}>
@@ -75,7 +76,7 @@ export function Inspector({
       </section>
       {threads.length > 0 && (
         <section>
-          <h3>{words.facts.subagents}</h3>
+          <h2>{words.facts.subagents}</h2>
           <ul className="stack small">
             {threads.map((thread) => (
               <li key={thread.id}>
@@ -86,7 +87,7 @@ export function Inspector({
         </section>
       )}
       <section>
-        <h3>{words.facts.actions}</h3>
+        <h2>{words.facts.actions}</h2>
         <div className="row wrap">
           <CopyButton className="" text={curl} label={words.copyCurl} />
           {session.status !== 'terminated' && compact && (
@@ -104,8 +105,9 @@ export function Inspector({
           </button>
         </div>
       </section>
+      <Branches sessionId={session.id} events={events} ended={session.status === 'terminated'} />
       <section>
-        <h3>{words.facts.events}</h3>
+        <h2>{words.facts.events}</h2>
         {events.length > SHOWN && <p className="tiny faint">{words.facts.showingLast(SHOWN, events.length)}</p>}
         <div className="raw" tabIndex={0} role="group" aria-label={words.facts.events}>
           {events.slice(-SHOWN).map((event) => (
