@@ -167,6 +167,7 @@ describe('folders of the server', () => {
     store: { all: [] },
     log: { all: ['store'] },
     webhooks: { all: ['log', 'store'] },
+    files: { all: ['store'] },
     metrics: { all: ['log', 'store'] },
     access: { all: ['sessions', 'log', 'store'] },
     agents: { all: ['store'] },
@@ -175,7 +176,7 @@ describe('folders of the server', () => {
     deployments: { all: ['sessions', 'agents', 'store'] },
     runner: { all: ['sessions', 'log', 'store', 'agents', 'snapshots'] },
     http: {
-      all: ['sessions', 'deployments', 'agents', 'webhooks', 'access', 'log', 'capabilities'],
+      all: ['sessions', 'deployments', 'agents', 'files', 'webhooks', 'access', 'log', 'capabilities'],
       types: ['store', 'metrics'],
     },
   }

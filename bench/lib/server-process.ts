@@ -64,6 +64,7 @@ const server = await buildServer({
   sessions,
   previews,
   webhooks: { store: store.webhooks, wakeups, clock: systemClock, allowPrivate: false },
+  files: { store: store.files, folder: join(folder, 'files'), clock: systemClock, maxBytes: 2 ** 20 },
   logger: silentLogger,
   clock: systemClock,
   clientTools: new ClientToolTokens(),

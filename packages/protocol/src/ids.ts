@@ -9,6 +9,7 @@ const NATIVE = /^([a-z]+)_([0-7][0-9a-hjkmnp-tv-z]{25})$/
 export type IdPrefix =
   | 'agent'
   | 'env'
+  | 'file'
   | 'sesn'
   | 'turn'
   | 'sevt'

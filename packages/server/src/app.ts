@@ -1,3 +1,4 @@
+import { MAX_FILE_BYTES } from '@troupe/protocol/file'
 import type { DemoModel } from '@troupe/demo-model/demo-model'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -37,6 +38,7 @@ import { Snapshots } from './snapshots/snapshots.ts'
 import { lockDataFolder } from './store/data-lock.ts'
 import { openSqliteStore } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
+import { sweepFiles } from './files/sweep-files.ts'
 import { Deliverer } from './webhooks/deliverer.ts'
 import { systemResolver } from './webhooks/resolve.ts'
 import { sender } from './webhooks/send.ts'
@@ -242,10 +244,13 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       resting: () => runner.resting,
       spares: () => runner.spares.size,
     })
+    const files = { store: store.files, folder: join(config.data_dir, 'files'), clock, maxBytes: MAX_FILE_BYTES }
+    await sweepFiles(files)
     const server: HttpServer = await buildServer({
       sessions,
       previews,
       webhooks,
+      files,
       logger,
       clock,
       clientTools,

@@ -9,7 +9,8 @@ const LOCAL_NAMES = new Set(['localhost', '[::1]', '::1'])
 /**
  * Keeps web pages of other sites and rebound names away from a local server. A request must name this machine in
  * `Host`; one that comes from a page must come from our own or from an origin that was configured; a body must be
- * JSON, which a foreign form cannot send. CORS is never combined with credentials.
+ * JSON, which a foreign form cannot send, or the form of an upload, with which every browser says where it comes from.
+ * CORS is never combined with credentials.
  */
 export function closedDoors(
   server: Server,

@@ -19,6 +19,7 @@ export async function openApi(server: Server, version: string): Promise<void> {
         { name: 'Sessions', description: 'Durable conversations with an agent in a workdir' },
         { name: 'Events', description: "A session's log, which is also its inbox" },
         { name: 'Turns', description: 'From an input to its result' },
+        { name: 'Files', description: 'Immutable, under an id' },
         { name: 'Webhooks', description: 'Events sent to your server, signed, until they arrive' },
         { name: 'Access', description: 'Keys, workspaces, and tokens for browsers' },
         { name: 'Server', description: 'Health, models and what this server can do' },
@@ -67,9 +68,23 @@ const LAST_EVENT_ID = header(
   'Like `after`, and before it: what `EventSource` sends when it reconnects',
 )
 
+const UPLOAD = {
+  required: true,
+  content: {
+    'multipart/form-data': {
+      schema: {
+        type: 'object',
+        required: ['file'],
+        properties: { file: { type: 'string', format: 'binary' } },
+      } as object,
+    },
+  },
+}
+
 /** What comes as a file, by the types that it may have. */
 const DOWNLOADS: Record<string, string[]> = {
   '/v1/sessions/{session_id}/export': ['application/x-ndjson', 'text/markdown', 'text/html'],
+  '/v1/files/{file_id}/content': ['application/octet-stream'],
   '/v1/sessions/{session_id}/workdir': ['application/gzip', 'application/x-tar'],
 }
 
@@ -90,6 +105,7 @@ function asAnswered<T extends object>(document: T): T {
         for (const type of files ?? []) content[type] = { schema: {} }
         if (problem || files || (status === '200' && streams)) delete content['application/json']
       }
+      if (path === '/v1/files' && method === 'post') operation.requestBody = UPLOAD
       const { requestBody } = operation
       if (requestBody?.content['application/json']?.schema.anyOf?.some(({ type }) => type === 'null'))
         requestBody.required = false

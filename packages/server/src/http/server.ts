@@ -12,6 +12,7 @@ import type { SessionContext } from '../sessions/context.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { AccessContext } from '../access/context.ts'
 import type { RateLimits } from '../access/rate-limit.ts'
+import type { FileContext } from '../files/context.ts'
 import type { WebhookContext } from '../webhooks/endpoints.ts'
 import type { Admission } from '../sessions/queue-status.ts'
 import { callers, routeNeeds } from './caller.ts'
@@ -42,6 +43,7 @@ import { originRoutes } from './routes/origin.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { threadRoutes } from './routes/threads.ts'
 import { turnRoutes } from './routes/turns.ts'
+import { fileRoutes } from './routes/files.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 import { accessRoutes } from './routes/access.ts'
 import { usageRoutes } from './routes/usage.ts'
@@ -60,6 +62,7 @@ export interface HttpContext {
   sessions: SessionContext
   previews: Previews
   webhooks: WebhookContext
+  files: FileContext
   logger: Logger
   clock: Clock
   config: { host: string; port: number; corsOrigins: string[]; allowedHosts: string[] }
@@ -179,6 +182,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     approvalRoutes(server, routes)
     clientToolRoutes(server, routes)
     webhookRoutes(server, routes)
+    fileRoutes(server, routes)
     queueRoutes(server, routes)
     usageRoutes(server, routes)
     accessRoutes(server, routes)

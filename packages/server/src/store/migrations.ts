@@ -1,5 +1,6 @@
 import { AGENTS_MIGRATION } from './sqlite-agents.ts'
 import { BRANCHES_MIGRATION, REWINDS_MIGRATION } from './branches.ts'
+import { FILES_MIGRATION } from './sqlite-files.ts'
 import { QUEUE_MIGRATION } from './queue-schema.ts'
 import { DEPLOYMENTS_MIGRATION } from './sqlite-deployments.ts'
 import { SEARCH_MIGRATION } from './search.ts'
@@ -372,4 +373,5 @@ export const MIGRATIONS: readonly string[] = [
   'alter table sessions add column context text',
   SEARCH_MIGRATION,
   DEPLOYMENTS_MIGRATION,
+  FILES_MIGRATION,
 ]

@@ -23,6 +23,8 @@ import {
 import { sql } from './query.ts'
 import { sqliteAgents } from './sqlite-agents.ts'
 import { type SqlRunner, sqliteApprovals, writeApprovals } from './sqlite-approvals.ts'
+import type { FileStore } from './files.ts'
+import { sqliteFiles } from './sqlite-files.ts'
 import { type SqliteAccess, sqliteWebhooks } from './sqlite-webhooks.ts'
 import type { EventsTable, SessionsTable, Tables, ThreadsTable, TurnsTable } from './schema.ts'
 import { sumLedger } from './sum-ledger.ts'
@@ -117,6 +119,7 @@ export class SqliteStore implements Store {
   readonly #writer: GroupCommit
   readonly #statements = new Map<string, Sqlite.Statement>()
   readonly webhooks: WebhookStore
+  readonly files: FileStore
   readonly approvals: ApprovalStore
   readonly keys: KeyStore
   readonly agents: AgentStore
@@ -143,6 +146,7 @@ export class SqliteStore implements Store {
       noteEffect: (effect) => this.#noteEffect(effect),
     }
     this.webhooks = sqliteWebhooks(access)
+    this.files = sqliteFiles(access)
     this.keys = sqliteKeys(access)
     this.agents = sqliteAgents(access)
     this.totals = sqliteTotals(access)

@@ -9,6 +9,7 @@ import type { BranchStore, RewindChange } from './branches.ts'
 import type { SearchFilter } from './search.ts'
 import type { TotalsStore } from './totals.ts'
 import type { KeyStore } from './keys.ts'
+import type { FileStore } from './files.ts'
 import type { WebhookStore } from './webhooks.ts'
 import type { PromptCache, TurnStatus } from '@troupe/protocol/turn'
 import type { LedgerEntry, UsageFilter, UsageGroup, UsageSums } from './ledger.ts'
@@ -435,6 +436,7 @@ export class StorageUnavailable extends Error {
  */
 export interface Store {
   readonly webhooks: WebhookStore
+  readonly files: FileStore
   readonly approvals: ApprovalStore
   readonly keys: KeyStore
   readonly agents: AgentStore

@@ -1,0 +1,17 @@
+import type { Clock } from '../lib/clock.ts'
+import type { FileStore } from '../store/files.ts'
+
+export interface FileContext {
+  store: FileStore
+  /** Where contents lie, each under its id: no name that came from elsewhere is ever part of a path. */
+  folder: string
+  clock: Clock
+  /** Bytes of one file, at most. */
+  maxBytes: number
+}
+
+/** The idempotency key of a request; what it did is noted with it. */
+export type Key = { principal: string; key: string } | null
+
+/** What was done, so that an answer that was lost can be given again. */
+export const effectOf = (key: Key, id: string) => (key ? { ...key, result: JSON.stringify({ id }) } : undefined)
