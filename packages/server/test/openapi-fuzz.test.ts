@@ -45,6 +45,16 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     deployments.push((await server.post<{ id: string }>('/v1/deployments', made)).id)
   }
   runs.push((await server.post<{ id: string }>(`/v1/deployments/${deployments[0]}/run`)).id)
+  const files: string[] = []
+  const upload = () => {
+    const form = new FormData()
+    form.append('file', new Blob(['x'], { type: 'application/octet-stream' }), 'x')
+    return form
+  }
+  for (let index = 0; index < 2; index++) {
+    const made = await fetch(`${server.url}/v1/files`, { method: 'POST', body: upload() })
+    files.push(((await made.json()) as { id: string }).id)
+  }
   // Nobody asks for them here: whether a server does is decided when it starts.
   const keys: string[] = []
   const workspaces: string[] = []
@@ -70,6 +80,8 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     delivery_id: newest.map((n) => () => (deliveries.at(-1 - n) ?? deliveries[0])!.id),
     agent_id: newest.map((n) => () => agents.at(-1 - n) ?? agents[0]),
     deployment_id: newest.map((n) => () => deployments.at(-1 - n) ?? deployments[0]),
+    file_id: newest.map((n) => () => files.at(-1 - n) ?? files.at(-1)),
+    scope_id: mostly(undefined),
     deployment_run_id: newest.map((n) => () => runs.at(-1 - n) ?? runs[0]),
     schedule: mostly({ type: 'cron', expression: '0 0 1 1 *', timezone: 'UTC' }),
     api_key_id: newest.map((n) => () => keys.at(-1 - n) ?? keys[0]),
@@ -118,11 +130,12 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     // Waiting is a matter of time, not of form.
     const query = new URLSearchParams({ ...call.query, ...(call.query.timeout !== undefined && { timeout: '0.1' }) })
     const abort = new AbortController()
+    const form = call.path === '/v1/files' && call.method === 'POST'
     const response = await fetch(`${server.url}${path}?${query}`, {
       method: call.method,
-      headers: call.body === undefined ? {} : { 'content-type': 'application/json' },
+      headers: form || call.body === undefined ? {} : { 'content-type': 'application/json' },
       signal: abort.signal,
-      ...(call.body !== undefined && { body: JSON.stringify(call.body) }),
+      ...(form ? { body: upload() } : call.body !== undefined && { body: JSON.stringify(call.body) }),
     })
     const type = response.headers.get('content-type')!.split(';', 1)[0]!
     const stream = type === 'text/event-stream'
@@ -145,6 +158,7 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     else if (kind === 'webhook_endpoint' && !endpoints.includes(id!)) endpoints.push(id!)
     else if (kind === 'agent' && !agents.includes(id!)) agents.push(id!)
     else if (kind === 'deployment' && !deployments.includes(id!)) deployments.push(id!)
+    else if (kind === 'file' && !files.includes(id!)) files.push(id!)
     else if (kind === 'deployment_run') runs.push(id!)
     else if (kind === 'api_key' && !keys.includes(id!)) keys.push(id!)
     else if (kind === 'workspace' && !workspaces.includes(id!)) workspaces.push(id!)
