@@ -26,6 +26,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'fork_rewind', status: 'yes' },
   { id: 'saved_agents', status: 'yes' },
   { id: 'environments', status: 'not yet' },
+  { id: 'file_uploads', status: 'yes' },
   { id: 'files', status: 'not yet' },
   { id: 'threads', status: 'yes' },
   { id: 'mcp_servers', status: 'yes' },
