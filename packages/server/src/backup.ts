@@ -22,6 +22,8 @@ import { copyStore, moveWorkdirs } from './store/backup.ts'
 /** What says that a folder is a whole backup; written last. */
 const MANIFEST = 'backup.json'
 const STORE = 'troupe.db'
+/** Age at which a half-made backup is left over, in ms. */
+const PARTIAL_MS = 24 * 3_600_000
 /** Belongs to the process that holds the folder, or is copied as a whole by itself. */
 const LEFT_OUT = new Set([STORE, `${STORE}-wal`, `${STORE}-shm`, 'lock.db', 'lock.json', 'agents', MANIFEST])
 
@@ -94,6 +96,7 @@ async function built<T>(target: string, build: (folder: string) => Promise<T>): 
   let folder = ''
   try {
     await mkdir(dirname(resolve(target)), { recursive: true })
+    await sweepPartial(resolve(target))
     folder = await mkdtemp(`${resolve(target)}.partial-`)
     const report = await build(folder)
     await rename(folder, target)
@@ -102,6 +105,16 @@ async function built<T>(target: string, build: (folder: string) => Promise<T>): 
     if (folder !== '') await rm(folder, { recursive: true, force: true })
     if (error instanceof BackupProblem) throw error
     throw new BackupProblem(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}
+
+/** What a backup to this place left that was killed: a day old, so nobody builds it any more. */
+async function sweepPartial(target: string): Promise<void> {
+  const folder = dirname(target)
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(`${basename(target)}.partial-`)) continue
+    const { mtimeMs } = await lstat(join(folder, name)).catch(() => ({ mtimeMs: Infinity }))
+    if (Date.now() - mtimeMs > PARTIAL_MS) await rm(join(folder, name), { recursive: true, force: true })
   }
 }
 

@@ -8,6 +8,7 @@ import {
   rmSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import type { Session } from '@troupe/protocol/session'
@@ -40,6 +41,10 @@ test('OP6 a backup that is taken while agents work goes on elsewhere: history, f
   const works = await server.create(play([bash('echo x; for n in $(seq 60); do sleep 1; done')]), { agent })
   await server.event(works.id, ({ type }) => type === 'agent.tool_use')
   const before = await server.events(done.id)
+  const form = new FormData()
+  form.set('file', new File(['kept too'], 'notes.txt', { type: 'text/plain' }))
+  const uploaded = await fetch(`${server.url}/v1/files`, { method: 'POST', body: form })
+  const { id: fileId } = (await uploaded.json()) as { id: string }
 
   const report = await backUp(join(server.folder, 'data'), join(folder, 'backup'))
   expect(report).toMatchObject({ sessions: 3, data_dir: join(server.folder, 'data') })
@@ -66,6 +71,7 @@ test('OP6 a backup that is taken while agents work goes on elsewhere: history, f
   const idle = (id: string) => call<Session>(`/v1/sessions/${id}?wait_for=idle&timeout=60`)
   expect((await call<{ data: unknown[] }>('/v1/sessions')).data).toHaveLength(3)
   expect((await call<{ data: unknown[] }>(`/v1/sessions/${done.id}/events?limit=1000`)).data).toEqual(before)
+  expect(await (await fetch(`${app.url}/v1/files/${fileId}/content`)).text()).toBe('kept too')
   const { cwd } = await idle(done.id)
   expect(cwd).toBe(done.cwd.replace(join(server.folder, 'data'), join(folder, 'data')))
   expect(readFileSync(join(cwd, 'link'), 'utf8')).toBe('kept\n')
@@ -98,6 +104,23 @@ test('OP7 nothing is written over, nothing half is left, and what is not a whole
   mkdirSync(backup)
   writeFileSync(join(backup, 'mine'), '')
   expect(await refused(backUp(data, backup))).toContain('is there already')
+  // What a killed one left goes after a day, and nothing else does.
+  for (const [name, days] of [
+    ['other.partial-old', 2],
+    ['other.partial-new', 0],
+    ['another.partial-old', 2],
+  ] as const) {
+    mkdirSync(join(folder, name))
+    const at = Date.now() / 1000 - days * 86_400
+    utimesSync(join(folder, name), at, at)
+  }
+  await backUp(data, join(folder, 'other'))
+  expect(readdirSync(folder).filter((name) => name.includes('partial'))).toEqual([
+    'another.partial-old',
+    'other.partial-new',
+  ])
+  for (const name of ['other', 'another.partial-old', 'other.partial-new'])
+    rmSync(join(folder, name), { recursive: true })
   expect(await refused(backUp(data, join(data, 'inside')))).toContain('copied into itself')
   symlinkSync(data, join(folder, 'elsewhere'))
   expect(await refused(backUp(data, join(folder, 'elsewhere', 'inside')))).toContain('copied into itself')

@@ -53,7 +53,7 @@ export function Inspector({
       ? [
           [
             words.facts.context,
-            words.now.contextOf(count(context.tokens, language), count(context.max_tokens, language)),
+            words.facts.contextIs(count(context.tokens, language), count(context.max_tokens, language)),
           ] as [string, string],
         ]
       : []),

@@ -188,6 +188,7 @@ export const en = {
   },
   facts: {
     context: 'Context',
+    contextIs: (tokens: string, most: string) => `${tokens} of ${most} tokens`,
     compact: 'Compact',
     compactMeans: 'The agent goes on from a summary of the conversation; the log keeps everything.',
     title: 'Session',

@@ -188,6 +188,7 @@ export const ja: Words = {
   },
   facts: {
     context: 'コンテキスト',
+    contextIs: (tokens: string, most: string) => `${most} トークン中 ${tokens}`,
     compact: '要約して縮める',
     compactMeans: 'エージェントは会話の要約から続けます。記録はすべて残ります。',
     title: 'セッション',
