@@ -47,7 +47,10 @@ function assertMayGive(caller: Caller, scopes: readonly ScopeName[]): void {
       )
 }
 
-/** A key with a policy of its own could shed it by a key without: it makes and changes none. Throws `limit_not_allowed`. */
+/**
+ * A key with a policy of its own could shed it by a key without: it makes and changes none, nor gets their secrets.
+ * Throws `limit_not_allowed`.
+ */
 function assertUnbounded(caller: Caller): void {
   if (caller.policies.some(({ kind }) => kind === 'key'))
     throw new ApiError('limit_not_allowed', 'A key with a policy of its own cannot make or change keys.')
@@ -144,7 +147,7 @@ export async function updateKey(
   return row
 }
 
-/** A new secret for a key; the old one is good for the grace time. Throws as `updateKey`. */
+/** A new secret for a key; the old one is good for the grace time. A bounded key has but its own. Throws as `updateKey`. */
 export async function rotateKey(
   context: AccessContext,
   caller: Caller,
@@ -153,6 +156,7 @@ export async function rotateKey(
   key: Key,
 ): Promise<{ row: KeyRow; secret: string }> {
   const before = await requireKey(context, caller, id)
+  if (before.id !== caller.principal) assertUnbounded(caller)
   assertMayGive(caller, before.scopes)
   const { secret, ...hidden } = newSecret('key')
   const at = context.clock.now()

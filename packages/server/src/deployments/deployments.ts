@@ -125,11 +125,13 @@ export const pauseDeployment = (context: SessionContext, caller: Caller, id: str
     row.pausedReason ? null : { ...row, ...NO_RUN, pausedReason: { type: 'manual' } },
   )
 
-/** Goes on with the next tick; those of the meantime are not made up for. */
+/** Goes on with the next tick, as the caller's; those of the meantime are not made up for. */
 export function unpauseDeployment(context: SessionContext, caller: Caller, id: string, effect: Effect) {
   assertStarts(caller)
   return decide(context, caller, id, effect, (row, at) =>
-    row.pausedReason ? { ...row, ...nextRun(id, row.schedule, at), pausedReason: null } : null,
+    row.pausedReason
+      ? { ...row, ...nextRun(id, row.schedule, at), pausedReason: null, principal: caller.principal }
+      : null,
   )
 }
 
