@@ -104,7 +104,7 @@ export const UpdateSession = z.object({
 /** Why a session waits. An open union. */
 export const QueueReason = z
   .string()
-  .describe('`waiting_for_slot`, `waiting_for_memory`, `concurrency_key` or `model_backoff`')
+  .describe('`waiting_for_slot`, `waiting_for_memory`, `concurrency_key`, `policy` or `model_backoff`')
 
 export const Session = z
   .object({

@@ -1,4 +1,5 @@
 import type { Policy } from '@troupe/protocol/access'
+import type { Queue } from '@troupe/protocol/queue'
 import type { Session } from '@troupe/protocol/session'
 import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
@@ -203,5 +204,51 @@ describe('the policy of a key', () => {
     await good(key, '/v1/sessions', {})
     await good(key, `/v1/sessions/${first.id}/events`, { events: [{ type: 'user.interrupt' }] }).catch(() => null)
     await good(other, '/v1/sessions', { initial_events: [message('say x')] })
+  })
+
+  test('KP10 max_running holds for sessions that are made and those that go on; who is kept back says policy', async () => {
+    const key = await keyOf({ max_running: 1 })
+    const other = await keyOf({})
+    const rest = await good(key, '/v1/sessions', { initial_events: [message('say rested')] })
+    await idle(key, rest.id)
+    const first = await good(key, '/v1/sessions', { initial_events: [message('hold')], recovery: 'fail' })
+    const second = await good(key, '/v1/sessions', { initial_events: [message('say second')], concurrency_key: 'x' })
+    await good(key, `/v1/sessions/${rest.id}/events`, { events: [message('say woken')] })
+    const free = await good(other, '/v1/sessions', { initial_events: [message('say free')] })
+    expect((await idle(other, free.id)).result!.text).toBe('free')
+    for (const { id } of [second, rest])
+      expect((await call(key, 'GET', `/v1/sessions/${id}`)).body).toMatchObject({
+        status: 'running',
+        queue: { reason: 'policy' },
+      })
+    const line = (await call(key, 'GET', '/v1/queue')).body as unknown as Queue
+    expect([line.running, line.depth]).toEqual([1, 2])
+    expect(line.data.map(({ reason }) => reason)).toEqual(['policy', 'policy'])
+    await good(key, `/v1/sessions/${first.id}/events`, { events: [{ type: 'user.interrupt', mode: 'now' }] })
+    expect([(await idle(key, second.id)).result!.text, (await idle(key, rest.id)).result!.text]).toEqual([
+      'second',
+      'woken',
+    ])
+  })
+
+  test('KP10 max_running of a workspace holds over all its keys, from the time it is set', async () => {
+    const { id: workspace_id } = await good<{ id: string }>(operator, '/v1/workspaces', {
+      name: 'small',
+      policy: { max_running: 1 },
+    })
+    const keys = [await keyOf({}, { workspace_id }), await keyOf({ max_running: 5 }, { workspace_id })]
+    const first = await good(keys[0]!, '/v1/sessions', { initial_events: [message('hold')], recovery: 'fail' })
+    const second = await good(keys[1]!, '/v1/sessions', { initial_events: [message('say second')] })
+    expect((await call(keys[1]!, 'GET', `/v1/sessions/${second.id}`)).body).toMatchObject({
+      queue: { position: expect.any(Number) as number, reason: 'policy' },
+    })
+    await good(operator, `/v1/workspaces/${workspace_id}`, { policy: null })
+    expect((await idle(keys[1]!, second.id)).result!.text).toBe('second')
+    await good(keys[0]!, `/v1/sessions/${first.id}/events`, { events: [{ type: 'user.interrupt', mode: 'now' }] })
+    for (const max_running of [0, 1001, 1.5])
+      expect(await refusal(operator, '/v1/workspaces', { name: 'x', policy: { max_running } })).toEqual([
+        400,
+        'validation_failed',
+      ])
   })
 })

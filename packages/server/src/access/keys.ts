@@ -56,29 +56,10 @@ function assertUnbounded(caller: Caller): void {
     throw new ApiError('limit_not_allowed', 'A key with a policy of its own cannot make or change keys.')
 }
 
-/** Bounds that are kept to. One that is not yet is refused: a key that only seems bounded is worse than none. */
-const KEPT_TO = new Set<string>([
-  'cwd_roots',
-  'permission_modes',
-  'models',
-  'disallowed_tools',
-  'env_names',
-  'max_turns',
-  'session_budget_cents',
-  'daily_budget_cents',
-  'requests_per_minute',
-] satisfies (keyof Policy)[])
-
-/** A policy as it is kept: without what bounds nothing. Throws `unsupported_feature` for bounds that nobody keeps to yet. */
+/** A policy as it is kept: without what bounds nothing. */
 export function policyToKeep(policy: Policy | null | undefined): Policy {
   const bounds = Object.entries(policy ?? {}).filter(([, value]) => value !== null && value !== undefined)
-  const later = bounds.find(([name]) => !KEPT_TO.has(name))
-  if (later)
-    throw new ApiError(
-      'unsupported_feature',
-      `policy.${later[0]} is not supported yet and would bound nothing; ${[...KEPT_TO].join(', ')} is.`,
-    )
-  return Object.fromEntries(bounds) as Policy
+  return Object.fromEntries(bounds)
 }
 
 /** Makes a key. Its secret is in the answer and nowhere else. Throws `scope_missing`, `workspace_not_found`, `access_limit`. */

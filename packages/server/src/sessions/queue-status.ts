@@ -1,6 +1,6 @@
 import type { Queue } from '@troupe/protocol/queue'
 import { iso, isoOr } from '../log/wire.ts'
-import type { SessionRow, Store } from '../store/store.ts'
+import type { QueuePlace, SessionRow, Store } from '../store/store.ts'
 
 /** What keeps the next session from being taken. */
 export type Hold = 'waiting_for_slot' | 'waiting_for_memory' | 'model_backoff'
@@ -17,8 +17,8 @@ export interface Admission {
 }
 
 /** A session's own cap explains its waiting better than what keeps everybody, but for a model that keeps everybody. */
-const reasonOf = (capped: boolean, { hold }: Admission): string =>
-  capped && hold !== 'model_backoff' ? 'concurrency_key' : hold
+const reasonOf = (capped: QueuePlace['capped'], { hold }: Admission): string =>
+  capped !== null && hold !== 'model_backoff' ? capped : hold
 
 /** The place of a session that waits. */
 export async function queueToWire(store: Store, session: SessionRow, queuedAt: number, admission: Admission) {

@@ -1,5 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { sessionFromRow } from './rows.ts'
+import { cappedNow, hasCaps, isOver, KEPT_BACK, LANE_IS_FREE, type RunningCaps } from './running-caps.ts'
 import type { SessionsTable } from './schema.ts'
 import type { ClaimLimits, QueueKey, QueuePlace, QueueView, SessionRow } from './store.ts'
 
@@ -10,17 +11,25 @@ const MAX_KEYS = 100
 /** How long a long line that has changed may still be shown as it was, in ms for each who waits. */
 const STALE_MS = 0.02
 
-/**
- * In which order sessions would be taken if nothing that runs ended. `level` is how many of its key would run with it:
- * the key with the fewest is first. What its key's cap keeps back stands behind everybody else.
- */
-const ORDER = `
-  select id, workspace_id as workspaceId, priority, concurrency_key as concurrencyKey, queued_at as queuedAt, (named and level > :perKey) as capped from (
-    select s.id, s.workspace_id, s.priority, s.concurrency_key, s.queued_at, l.named, l.running + row_number() over (
+/** Who waits, with `level`: how many of its key would run with it. What its key's cap keeps back says so. */
+const LINE = `
+  select id, workspace_id, principal, priority, concurrency_key, queued_at, level,
+    case when named and level > :perKey then 'concurrency_key' end as cap from (
+    select s.id, s.workspace_id, s.principal, s.priority, s.concurrency_key, s.queued_at, l.named, l.running + row_number() over (
       partition by s.queue_key order by s.priority desc, s.queued_at, s.id) as level
     from sessions s join queue_lanes l on l.queue_key = s.queue_key and l.priority = s.priority
-    where s.queued_at is not null and s.holder is null)
-  order by capped, priority desc, level, queuedAt, id`
+    where s.queued_at is not null and s.holder is null)`
+
+/**
+ * In which order sessions would be taken if nothing that runs ended: the key with the fewest running is first. What its
+ * key's cap, or the policy of who made it, keeps back stands behind everybody else.
+ */
+const order = (bounded: boolean) => `
+  select id, workspace_id as workspaceId, priority, concurrency_key as concurrencyKey, queued_at as queuedAt, capped
+  from (${bounded ? KEPT_BACK(LINE) : `select *, cap as capped from (${LINE})`})
+  order by capped is not null, priority desc, level, queuedAt, id limit ${MAX_POSITION}`
+const ORDER = order(false)
+const BOUNDED_ORDER = order(true)
 
 type Waiting = Omit<QueueView['first'][number], 'position'> & { workspaceId: string }
 
@@ -53,7 +62,8 @@ export class SqliteQueue {
   /**
    * Highest priority first; within it the key with the fewest running; then the oldest. Looks at one lane, but for
    * those of keys at their cap, of which there are at most as many as run: the cost grows with the logarithm of what
-   * waits and with what runs, not with the number of keys.
+   * waits and with what runs, not with the number of keys. While a key or workspace has as many running as its policy
+   * lets, its lanes are passed over one by one, a few µs each.
    */
   claim(holder: string, at: number, leaseUntil: number, { slots, perKey }: ClaimLimits): SessionRow | null {
     // Whoever held it is gone: it waits like the others. Its old run is kept out by the epoch.
@@ -61,18 +71,21 @@ export class SqliteQueue {
       `update sessions set holder = null, lease_until = null
        where holder is not null and queued_at is not null and lease_until < ?`,
     ).run(at)
+    const caps = cappedNow(this.#statement)
+    const bounded = caps.keys.length + caps.workspaces.length > 0
     const row = this.#statement(
       `update sessions set holder = :holder, lease_until = :leaseUntil, epoch = epoch + 1, version = version + 1,
          queued_at = null
        where id = (
          select s.id from sessions s
-         join (select queue_key, priority from queue_lanes where named = 0 or running < :perKey
+         join (select queue_key, priority from queue_lanes
+               where (named = 0 or running < :perKey) ${bounded ? `and ${LANE_IS_FREE}` : ''}
                order by priority desc, running, head_at limit 1) lane
            on s.queue_key = lane.queue_key and s.priority = lane.priority
          where s.queued_at is not null and s.holder is null order by s.queued_at, s.id limit 1)
        and (select count(*) from sessions where holder = :holder) < :slots
        returning *`,
-    ).get({ holder, leaseUntil, perKey, slots })
+    ).get({ holder, leaseUntil, perKey, slots, ...(bounded && lists(caps)) })
     return row ? sessionFromRow(row as SessionsTable) : null
   }
 
@@ -84,7 +97,7 @@ export class SqliteQueue {
   place(session: SessionRow, perKey: number): QueuePlace {
     return {
       position: this.#look(perKey).places.get(session.id) ?? MAX_POSITION,
-      capped: this.#isCapped(session, perKey),
+      capped: this.#capOf(session, perKey),
     }
   }
 
@@ -112,14 +125,12 @@ export class SqliteQueue {
       if (line.changes === changes) return line
       if (waiting > MAX_POSITION && performance.now() - line.madeAt < waiting * STALE_MS) return line
     }
-    const first = this.#statement(`${ORDER} limit ${MAX_POSITION}`).all({ perKey }) as (Omit<Waiting, 'capped'> & {
-      capped: number
-    })[]
+    const first = this.#statement(hasCaps(this.#statement) ? BOUNDED_ORDER : ORDER).all({ perKey }) as Waiting[]
     this.#line = {
       perKey,
       changes,
       madeAt: performance.now(),
-      first: first.map((row) => ({ ...row, capped: row.capped === 1 })),
+      first,
       places: new Map(first.map(({ id }, index) => [id, index + 1])),
       ...this.#sums(),
     }
@@ -154,12 +165,15 @@ export class SqliteQueue {
     return this.#statement('select waiting, changes from queue_totals').get() as { waiting: number; changes: number }
   }
 
-  #isCapped({ principal, concurrencyKey }: SessionRow, perKey: number): boolean {
-    if (concurrencyKey === null) return false
-    const row = this.#statement(
-      `select count(*) as n from sessions where queue_key = ? || char(31) || ? and holder is not null`,
-    ).get(principal, concurrencyKey) as { n: number }
-    return row.n >= perKey
+  #capOf(session: SessionRow, perKey: number): QueuePlace['capped'] {
+    const { principal, concurrencyKey } = session
+    if (concurrencyKey !== null) {
+      const row = this.#statement(
+        `select count(*) as n from sessions where queue_key = ? || char(31) || ? and holder is not null`,
+      ).get(principal, concurrencyKey) as { n: number }
+      if (row.n >= perKey) return 'concurrency_key'
+    }
+    return isOver(cappedNow(this.#statement), session) ? 'policy' : null
   }
 
   /** Sessions that wait longer than they may, longest overdue first. */
@@ -180,3 +194,8 @@ export class SqliteQueue {
     return row?.at ?? null
   }
 }
+
+const lists = ({ keys, workspaces }: RunningCaps) => ({
+  keys: JSON.stringify(keys),
+  workspaces: JSON.stringify(workspaces),
+})

@@ -331,8 +331,8 @@ export interface ClaimLimits {
 export interface QueuePlace {
   /** 1 is next; 1,000 means that or more. */
   position: number
-  /** As many sessions run with its `concurrencyKey` as may. */
-  capped: boolean
+  /** As many sessions run as may with its `concurrencyKey`, or by the policy of its key or workspace; null: neither. */
+  capped: 'concurrency_key' | 'policy' | null
 }
 
 export interface QueueKey {
@@ -357,7 +357,7 @@ export interface QueueView {
     priority: number
     concurrencyKey: string | null
     queuedAt: number
-    capped: boolean
+    capped: QueuePlace['capped']
   }[]
 }
 
@@ -516,7 +516,8 @@ export interface Store {
 
   /**
    * Takes the session that is next: the highest priority; within it the key (principal and `concurrencyKey`) with the
-   * fewest sessions running; then the longest waiting. New epoch, lease until `leaseUntil`. Null when none waits that
+   * fewest sessions running; then the longest waiting. Nobody has more running than the policies of its key and workspace
+   * let (`max_running`). New epoch, lease until `leaseUntil`. Null when none waits that
    * the limits allow. One atomic step, whose cost does not grow with the number of keys.
    */
   claimNext(holder: string, at: number, leaseUntil: number, limits: ClaimLimits): Promise<SessionRow | null>

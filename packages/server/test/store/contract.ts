@@ -199,7 +199,7 @@ export function storeContract(
       const ids: string[] = []
       for (let index = 0; index < 5; index++) ids.push(await create({ status: 'running', queuedAt: 100 + index }))
       const fourth = await store.readSession(ids[3]!)
-      expect(await store.queuePlace(fourth!, 9)).toEqual({ position: 4, capped: false })
+      expect(await store.queuePlace(fourth!, 9)).toEqual({ position: 4, capped: null })
       const claims = await Promise.all(Array.from({ length: 8 }, () => store.claimNext('node_a', 200, 300, FREE)))
       expect(claims.flatMap((claim) => (claim ? [claim.id] : []))).toEqual(ids)
       expect(await store.queueDepth()).toBe(0)

@@ -88,9 +88,9 @@ export function queueContract(name: string, open: () => Promise<{ store: Store; 
       const second = await enqueue({ concurrencyKey: 'a', priority: 5 })
       const free = [await enqueue(), await enqueue()]
       expect(await claimAll({ perKey: 1 })).toEqual([first, ...free])
-      expect(await place(second, 1)).toEqual({ position: 1, capped: true })
+      expect(await place(second, 1)).toEqual({ position: 1, capped: 'concurrency_key' })
       await end({ id: first })
-      expect(await place(second, 1)).toEqual({ position: 1, capped: false })
+      expect(await place(second, 1)).toEqual({ position: 1, capped: null })
       expect(await claimAll({ perKey: 1 })).toEqual([second])
     })
 
@@ -193,7 +193,7 @@ export function queueContract(name: string, open: () => Promise<{ store: Store; 
       const second = await enqueue()
       const third = await enqueue({ concurrencyKey: 'a' })
       await store.commit(change(third, { session: { priority: 9 } }))
-      expect(await place(third)).toEqual({ position: 1, capped: false })
+      expect(await place(third)).toEqual({ position: 1, capped: null })
       await store.commit(change(second, { session: { concurrencyKey: 'b' } }))
       const { keys } = await store.readQueue(DEFAULT_WORKSPACE, 10, FREE.perKey)
       expect(keys.map(({ concurrencyKey, waiting }) => [concurrencyKey, waiting])).toEqual([

@@ -13,6 +13,7 @@ import { agentsContract } from './agents-contract.ts'
 import { storeContract } from './contract.ts'
 import { webhookContract } from './webhook-contract.ts'
 import { queueContract } from './queue-contract.ts'
+import { runningCapsContract } from './running-caps-contract.ts'
 import { workspaceContract } from './workspace-contract.ts'
 
 let folder: string
@@ -39,6 +40,7 @@ storeContract('SQLite', harness)
 webhookContract('SQLite', harness)
 agentsContract('SQLite', harness)
 workspaceContract('SQLite', harness)
+runningCapsContract('SQLite', harness)
 
 queueContract('SQLite', async () => {
   const store = openSqliteStore(file())

@@ -1,4 +1,5 @@
 import { newId } from '@troupe/protocol/ids'
+import type { KeyRow } from '../../src/store/keys.ts'
 import { resolveAgent } from '../../src/agents/resolve-agent.ts'
 import {
   type NewEvent,
@@ -111,4 +112,27 @@ export function event(type = 'agent.message', fields: Partial<NewEvent> = {}): N
 
 export function change(sessionId: string, fields: Partial<SessionChange> = {}): SessionChange {
   return { sessionId, at: 2_000, ...fields }
+}
+
+/** A key that is good, with a secret of its own. */
+export function keyRow(fields: Partial<KeyRow> = {}): KeyRow {
+  const id = newId('apikey')
+  return {
+    id,
+    workspaceId: 'wrkspc_default',
+    name: 'Key',
+    prefix: 'sk_troupe_x',
+    hash: id,
+    previousHash: null,
+    previousUntil: null,
+    scopes: ['sessions:write'],
+    policy: {},
+    createdBy: null,
+    createdAt: 1_000,
+    updatedAt: 1_000,
+    expiresAt: null,
+    revokedAt: null,
+    lastUsedAt: null,
+    ...fields,
+  }
 }
