@@ -1,6 +1,6 @@
 import { type DemoModel, startDemoModel } from '@troupe/demo-model/demo-model'
 import type { Turn } from '@troupe/protocol/turn'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { TestServer } from './support/server.ts'
@@ -64,6 +64,20 @@ describe('genuine agents between two turns', () => {
     await server.send(id, 'And then?')
     await server.idle(id)
     expect(agents(server)).toEqual([other])
+  })
+
+  test('WM14 changed while it works, a session goes on to its next turn with another agent, whose calls are judged', async () => {
+    await start()
+    const bypass = { agent: { type: 'inline', permission_mode: 'bypassPermissions' } }
+    const waits = { name: 'Bash', input: { command: 'until [ -e go ]; do sleep 0.05; done' } }
+    const { id, cwd } = await server.create(scripted([{ tools: [waits] }, { say: 'first' }]), bypass)
+    await server.event(id, ({ type }) => type === 'agent.tool_use')
+    await server.post(`/v1/sessions/${id}`, { limits: { max_turns: 7 } })
+    await server.send(id, scripted([{ tools: [{ name: 'Bash', input: { command: 'echo x' } }] }, { say: 'judged' }]))
+    writeFileSync(join(cwd, 'go'), '')
+    await server.event(id, ({ type }) => type === 'turn.completed')
+    expect((await server.idle(id)).result!.text).toBe('judged')
+    expect(await server.turns(id)).toHaveLength(2)
   })
 
   test('WM3 a parked call ends its agent; the one that makes it again stays for what follows, and asks anew', async () => {

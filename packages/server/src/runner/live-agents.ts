@@ -161,7 +161,7 @@ export class LiveAgents {
     }
   }
 
-  /** Ends it when its session is no more, takes nothing more, or has changed so that it would not fit. */
+  /** Ends it when its session is no more, takes nothing more, or has changed so that it would not fit any more. */
   async #follow(sessionId: string, resting: Resting): Promise<void> {
     const { signal } = resting.watch
     using wakeup = this.#wakeups.subscribe(sessionId)
@@ -171,8 +171,9 @@ export class LiveAgents {
       if (signal.aborted) return
       const session = await this.#sessions.store.readSession(sessionId).catch(() => null)
       if (signal.aborted) return
-      if (!session || session.archivedAt !== null || startedAs(session) !== resting.startedAs)
-        return this.#drop(sessionId)
+      if (!session || session.archivedAt !== null) return this.#drop(sessionId)
+      // A spare is put off by the run that it does not fit: its end now would slow the start of the other.
+      if (resting.used && startedAs(session) !== resting.startedAs) return this.#drop(sessionId)
       await wakeup.next(signal)
     }
   }

@@ -134,6 +134,7 @@ class SessionRun {
   #used = false
   readonly #background: BackgroundWork
   #agent: AgentProcess | null = null
+  #refused: AgentProcess | null = null
   #lastSeq: number
   /** Inputs that the turn's agent has taken. */
   #taken = new Set<string>()
@@ -210,6 +211,7 @@ class SessionRun {
 
   /** Ends the agent, if one is alive. */
   async close(): Promise<void> {
+    this.#dismiss()
     this.#context.previews.clear(this.#id)
     await this.#agent?.stop()
     this.#forgetAgent()
@@ -303,7 +305,6 @@ class SessionRun {
     const { store, clock } = this.#context.sessions
     this.#translator.beginTurn()
     this.#withheld = []
-    await this.#gate.begin(session, turn)
     const opening = await openTurn(store, turn, inputs, {
       taken: this.#taken,
       isSent: (input) => this.#agent?.alive() === true && this.#sent.has(idToUuid(input.id)),
@@ -317,10 +318,11 @@ class SessionRun {
     const adopted = !this.#agent && (await this.#adopt(session))
     const other = opening.anew || this.#startedAs !== startedAs(session)
     if (this.#agent && (!this.#agent.alive() || other)) {
-      // What never had anything to do has nothing to write down, and is not waited for.
-      if (!this.#used) this.#agent.kill()
-      await this.close()
+      if (this.#used) await this.close()
+      else this.#putOff()
     }
+    // Behind the end of another agent, which shuts the gate.
+    await this.#gate.begin(session, turn)
     if (this.#agent && adopted) this.#context.counted(this.#used ? 'live' : 'spare')
     const agent = (this.#agent ??= await this.#startAgent(session, opening))
     this.#account!.beginTurn(session, turn.id, await store.readTurnLedger(turn.id))
@@ -374,6 +376,7 @@ class SessionRun {
         const { value: message, done } = await agent.next()
         if (done) break
         alive()
+        if (message.type !== 'system') this.#dismiss()
         if (first) this.#context.begun(session)
         first = false
         this.#account!.see(message)
@@ -414,6 +417,7 @@ class SessionRun {
       kill(storeFailed(error instanceof StorageUnavailable ? error.reason : 'io'))
       this.#context.logger.error({ session: session.id, err: error }, 'a turn could not be recorded')
     } finally {
+      this.#dismiss()
       clearTimeout(watchdog)
       limits.end()
       this.#background.endTurn()
@@ -464,6 +468,19 @@ class SessionRun {
     if (this.#gate.waits) return void this.#withheld.push(event)
     this.#sent.set(idToUuid(event.id), event)
     this.#agent?.send(userMessage([event], 'next'))
+  }
+
+  /** A spare that does not fit: it never had anything to do, so nothing of the session waits for its end. */
+  #putOff(): void {
+    this.#dismiss()
+    this.#refused = this.#agent
+    this.#forgetAgent()
+  }
+
+  /** Its end would slow the start of the one that works instead: it comes when that one has asked its model. */
+  #dismiss(): void {
+    this.#refused?.kill()
+    this.#refused = null
   }
 
   #forgetAgent(): void {
