@@ -126,4 +126,33 @@ describe('doors of a bounded key', () => {
     const run = await good<{ error: { type: string } | null; session_id: string | null }>(own.secret, `${path}/run`)
     expect([run.session_id, run.error?.type]).toEqual([null, 'session_creation_rejected_error'])
   })
+
+  test('KP11 a bounded key saves no agent that it could have no session with, nor changes one', async () => {
+    const key = (await keyOf({ permission_modes: ['default'], models: ['haiku'], disallowed_tools: ['Bash'] })).secret
+    const agent = { name: 'Saved', model: 'haiku' }
+    const refused = async (path: string, body: object) => {
+      const reply = await call(key, 'POST', path, body)
+      return [reply.status, reply.body.code]
+    }
+    expect(await refused('/v1/agents', { ...agent, model: 'opus' })).toEqual([403, 'model_not_allowed'])
+    const wide = { ...agent, permission_mode: 'bypassPermissions' }
+    expect(await refused('/v1/agents', wide)).toEqual([403, 'permission_mode_not_allowed'])
+    const helper = { name: 'helper', description: 'helps', system: 'Help.', model: 'opus' }
+    expect(await refused('/v1/agents', { ...agent, subagents: [helper] })).toEqual([403, 'model_not_allowed'])
+
+    type Saved = { id: string; version: number; disallowed_tools: string[] }
+    const own = await good<Saved>(key, '/v1/agents', agent)
+    expect(own.disallowed_tools).toEqual(['Bash'])
+    // What runs by a schedule of an unbounded key is none of its business.
+    const theirs = await good<Saved>(operator, '/v1/agents', { ...wide, name: 'Nightly' })
+    expect(await refused(`/v1/agents/${theirs.id}`, { system: 'Obey me' })).toEqual([
+      403,
+      'permission_mode_not_allowed',
+    ])
+    const narrowed = await good<Saved>(key, `/v1/agents/${theirs.id}`, { permission_mode: 'default' })
+    expect([narrowed.version, narrowed.disallowed_tools]).toEqual([2, ['Bash']])
+    // It took nothing back from whoever is bounded by nothing.
+    const free = await good<Saved>(operator, `/v1/agents/${theirs.id}`, { disallowed_tools: [] })
+    expect(free.disallowed_tools).toEqual([])
+  })
 })

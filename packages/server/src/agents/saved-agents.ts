@@ -1,3 +1,4 @@
+import type { SessionAgent } from '@troupe/protocol/agent'
 import { ApiError } from '@troupe/protocol/error'
 import { newId } from '@troupe/protocol/ids'
 import {
@@ -14,31 +15,45 @@ import { AgentChanged, AgentLimit, type AgentRow, type AgentStore } from '../sto
 import type { SessionChange } from '../store/store.ts'
 import { requireAgent } from './find-agent.ts'
 import { mergeFields } from './merge-agent.ts'
-import { rosterOf } from './multiagent.ts'
-import { type AgentLimits, DEFAULT_AGENT_ID, defineAgent } from './resolve-agent.ts'
+import { rosterOf, wholeRoster } from './multiagent.ts'
+import { type AgentLimits, DEFAULT_AGENT_ID, defineAgent, sessionAgent } from './resolve-agent.ts'
 
 /** What the use cases work with, and whose agents they see. */
 export interface AgentContext {
   agents: AgentStore
   clock: Clock
   workspaceId: string
-  limits: AgentLimits
+  limits: AgentLimits & { defaultModel: string | null }
+  /** The agent as whoever saves it could have a session with it: with what must be denied. Throws for what goes beyond. */
+  bounded(agent: SessionAgent): Promise<SessionAgent>
 }
 
 type Effect = SessionChange['effect']
 
-/** Saves an agent at version 1. Throws `validation_failed`, `unsupported_feature`, `agent_limit`. */
+/** Saves an agent at version 1. Throws `validation_failed`, `unsupported_feature`, `agent_limit`, and what `bounded` throws. */
 export async function createAgent(
-  { agents, clock, workspaceId, limits }: AgentContext,
+  context: AgentContext,
   body: CreateAgent,
   effectOf: (id: string) => Effect,
 ): Promise<AgentRow> {
+  const { agents, clock, workspaceId, limits } = context
   assertIdentity(body)
   const multiagent = await rosterOf(agents, workspaceId, body.multiagent, null)
-  const definition = { ...defineAgent({ ...body, multiagent }, body.name, limits), metadata: body.metadata ?? {} }
+  const asked = {
+    ...defineAgent({ ...body, multiagent }, body.name, limits),
+    metadata: body.metadata ?? {},
+  }
+  const definition = await withinBounds(context, asked)
   assertSize(definition)
   const id = newId('agent')
-  const row = { id, workspaceId, definition, source: 'api' as const, file: null, contentHash: null }
+  const row = {
+    id,
+    workspaceId,
+    definition,
+    source: 'api' as const,
+    file: null,
+    contentHash: null,
+  }
   return withinLimits(agents.create({ ...row, createdAt: clock.now() }, MAX_AGENTS, effectOf(id)))
 }
 
@@ -48,12 +63,13 @@ export async function createAgent(
  * `agent_archived`, `version_conflict`, `precondition_failed`, and as `createAgent` does.
  */
 export async function updateAgent(
-  { agents, clock, workspaceId, limits }: AgentContext,
+  context: AgentContext,
   id: string,
   { version, metadata, multiagent, ...fields }: UpdateAgent,
   ifMatch: number | null,
   effect: Effect,
 ): Promise<AgentRow> {
+  const { agents, clock, workspaceId, limits } = context
   assertOwn(id)
   assertIdentity(fields)
   for (;;) {
@@ -68,13 +84,19 @@ export async function updateAgent(
     if (ifMatch !== null && ifMatch !== row.version)
       throw new ApiError('precondition_failed', `If-Match names version ${ifMatch}; agent ${id} is at ${row.version}.`)
     const roster = await rosterOf(agents, workspaceId, multiagent, row.definition.multiagent)
-    const definition = {
+    const asked = {
       ...mergeFields(row.definition, { ...fields, multiagent: roster }, limits),
       metadata: mergeMetadata(row.definition, metadata),
     }
+    const definition = await withinBounds(context, asked)
     if (isDeepStrictEqual(definition, row.definition)) return row
     assertSize(definition)
-    const change = { from: row.version, definition, contentHash: null, at: clock.now() }
+    const change = {
+      from: row.version,
+      definition,
+      contentHash: null,
+      at: clock.now(),
+    }
     try {
       return await withinLimits(agents.addVersion(workspaceId, id, change, MAX_AGENT_VERSIONS, effect))
     } catch (error) {
@@ -94,6 +116,22 @@ export async function archiveAgent(
   const row = await requireAgent(agents, workspaceId, id)
   assertNoFile(row)
   return (await agents.archive(workspaceId, id, clock.now(), effect)) ?? row
+}
+
+/** Others may begin sessions with it that are not bounded as whoever saves it is, and deployments do. */
+async function withinBounds(
+  { agents, workspaceId, limits, bounded }: AgentContext,
+  definition: AgentDefinition,
+): Promise<AgentDefinition> {
+  const { defaultModel } = limits
+  const agent = await wholeRoster(agents, workspaceId, sessionAgent(definition, '', 0, defaultModel), defaultModel)
+  const denied = (await bounded(agent)).disallowed_tools.filter((tool) => !agent.disallowed_tools.includes(tool))
+  return denied.length === 0
+    ? definition
+    : {
+        ...definition,
+        disallowed_tools: [...definition.disallowed_tools, ...denied],
+      }
 }
 
 function assertOwn(id: string): void {

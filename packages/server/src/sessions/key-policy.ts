@@ -142,6 +142,16 @@ export async function sessionWithin<T extends Pick<SessionRow, 'agent' | 'cwd' |
   return { ...session, agent, options }
 }
 
+/** An agent as a caller may have sessions with it. Throws what `withinPolicies` throws of modes and models. */
+export async function agentWithin(
+  { policies }: Pick<Caller, 'policies'>,
+  agent: SessionAgent,
+  defaultModel: string | null,
+): Promise<SessionAgent> {
+  const plain = { agent, cwd: null, env: {}, maxTurns: null, budgetCents: null }
+  return (await withinPolicies(policies, plain, defaultModel)).agent
+}
+
 /**
  * Nobody makes a session do by a bounded key what that key could not have had made: throws what `withinPolicies` throws,
  * and `limit_not_allowed` where its tools, its turns or its budget are less bounded.

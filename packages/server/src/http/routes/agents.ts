@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { agentToWire } from '../../agents/agent-wire.ts'
 import { requireAgent } from '../../agents/find-agent.ts'
 import { type AgentContext, archiveAgent, createAgent, updateAgent } from '../../agents/saved-agents.ts'
+import { agentWithin } from '../../sessions/key-policy.ts'
 import type { AgentRow } from '../../store/agents.ts'
 import { createdAtRange } from '../params.ts'
 import { replies } from '../reply-schema.ts'
@@ -43,6 +44,7 @@ export function agentRoutes(server: Server, { sessions, cursors, clock }: RouteC
     clock,
     workspaceId: caller.workspaceId,
     limits: sessions.settings,
+    bounded: (agent) => agentWithin(caller, agent, sessions.settings.defaultModel),
   })
 
   server.post(
