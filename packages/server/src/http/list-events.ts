@@ -4,6 +4,7 @@ import { eventJson } from '../log/wire.ts'
 import type { EventFilter } from '../store/store.ts'
 import { createdAtRange } from './params.ts'
 import type { RouteContext } from './server.ts'
+import { typesFor } from './strict.ts'
 
 /** Answers a page of a session's events, or of one of its threads'. A cursor is good for that list and its filters. */
 export async function answerEvents(
@@ -15,7 +16,7 @@ export async function answerEvents(
 ): Promise<FastifyReply> {
   const order = query.order ?? 'asc'
   const filter: EventFilter = {
-    types: query['types[]'],
+    types: typesFor(reply.request.strict, query['types[]']),
     turnId: query.turn_id,
     afterSeq: query.after_seq,
     beforeSeq: query.before_seq,

@@ -38,6 +38,7 @@ import { firehoseRoutes } from './routes/firehose.ts'
 import { metaRoutes } from './routes/meta.ts'
 import { queueRoutes } from './routes/queue.ts'
 import { ownWorkspaceOnly } from './own-workspace.ts'
+import { strictAnswers } from './strict.ts'
 import { withinPolicyOnly } from './within-policy.ts'
 import { originRoutes } from './routes/origin.ts'
 import { sessionRoutes } from './routes/sessions.ts'
@@ -148,6 +149,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
   ownWorkspaceOnly(fastify, context.sessions)
   withinPolicyOnly(fastify, context.sessions)
   idempotency(fastify, context.sessions)
+  strictAnswers(fastify)
   fastify.addHook('onResponse', (request, reply, done) => {
     context.metrics.answered(
       request.method,

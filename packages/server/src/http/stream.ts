@@ -4,6 +4,7 @@ import type { Preview } from '../log/previews.ts'
 import type { EventRow } from '../store/store.ts'
 import type { RouteContext } from './server.ts'
 import { eventFrame, openStream } from './sse.ts'
+import { eventFor } from './strict.ts'
 
 export interface StreamOptions {
   /** Replay what follows this `seq`, then go on live. */
@@ -25,6 +26,7 @@ export async function streamSession(
   options: StreamOptions,
 ): Promise<FastifyReply> {
   const stream = openStream(request, reply, context.closing, context.metrics)
+  const { strict } = request
   const shown: Shown = { eventId: null, length: 0 }
   let cursor = options.after
   try {
@@ -32,7 +34,8 @@ export async function streamSession(
       for (const event of page) {
         cursor = event.seq
         if (!isShown(event.row, options.threadId)) continue
-        await stream.send(eventFrame(event.json, event.seq))
+        const json = strict ? eventFor(strict, event.row) : event.json
+        if (json !== null) await stream.send(eventFrame(json, event.seq))
         if (options.until === 'idle' && isEnd(event.row, options.threadId)) return reply
       }
       if (page.length > 0) continue
