@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { PermissionMode } from './agent.ts'
+import { WorkspaceRetention } from './retention.ts'
 import { page, PageQuery } from './session.ts'
 
 /** What a key may do, each with one sentence. `docs/api.md` has the same table; a test compares the two. */
@@ -136,6 +137,9 @@ export const Workspace = z
     id: WorkspaceId,
     name: z.string(),
     policy: Policy,
+    retention: WorkspaceRetention.nullable().describe(
+      'Of sessions that say nothing themselves; null: as the server says',
+    ),
     created_at: z.string(),
     updated_at: z.string(),
     archived_at: z.string().nullable(),
@@ -143,9 +147,15 @@ export const Workspace = z
   .meta({ id: 'Workspace' })
 export type Workspace = z.infer<typeof Workspace>
 export const WorkspaceList = page(Workspace)
-export const CreateWorkspace = z.strictObject({ name: Name, policy: Policy.nullish() }).meta({ id: 'CreateWorkspace' })
+export const CreateWorkspace = z
+  .strictObject({ name: Name, policy: Policy.nullish(), retention: WorkspaceRetention.nullish() })
+  .meta({ id: 'CreateWorkspace' })
 export const UpdateWorkspace = z
-  .strictObject({ name: Name.optional(), policy: Policy.nullish().describe('Replaced as a whole; null: none') })
+  .strictObject({
+    name: Name.optional(),
+    policy: Policy.nullish().describe('Replaced as a whole; null: none'),
+    retention: WorkspaceRetention.nullish().describe('Holds for all its sessions at once; null: as the server says'),
+  })
   .meta({ id: 'UpdateWorkspace' })
 export const ListWorkspaces = PageQuery.extend({ include_archived: z.stringbool().optional() })
 

@@ -5,6 +5,7 @@ import { SnapshotMode } from './branch.ts'
 import { ApprovalPolicy, RequiredAction } from './approval.ts'
 import { Budget, BudgetParam } from './budget.ts'
 import { OutputSchema } from './output-schema.ts'
+import { Retention, RetentionParam } from './retention.ts'
 import { SessionError, UserMessage } from './event.ts'
 import { Metadata } from './metadata.ts'
 import { Usage } from './turn.ts'
@@ -78,7 +79,7 @@ export const CreateSession = z.object({
   concurrency_key: ConcurrencyKey.nullish().describe(
     'Sessions with the same key share a place in the line, and the cap `max_running_per_key`',
   ),
-  retention: z.unknown().optional(),
+  retention: RetentionParam.nullish(),
   snapshots: SnapshotMode.optional(),
   stream: z.boolean().optional().describe('Answer with the event stream, from event 1'),
 })
@@ -98,6 +99,7 @@ export const UpdateSession = z.object({
   agent: SessionAgentUpdate.optional().describe(
     'Only while it is idle. Each field is replaced whole; the saved agent is not touched',
   ),
+  retention: RetentionParam.nullish().describe('Absent: keep; null: as workspace or server say; else replaced whole'),
   vault_ids: z.unknown().optional(),
 })
 
@@ -147,6 +149,11 @@ export const Session = z
       turn_timeout_seconds: z.number().int().nullable(),
       max_queue_seconds: z.number().int().nullable(),
     }),
+    retention: Retention,
+    expires_at: z
+      .string()
+      .nullable()
+      .describe('When it is deleted if nothing happens; null: never, or not while it works or waits'),
     resources: z.array(z.unknown()),
     vault_ids: z.array(z.string()),
     outcome_evaluations: z.array(z.unknown()),
@@ -235,13 +242,13 @@ export const RetrieveQuery = z.object({
 
 export const Prune = z.object({
   older_than: z
-    .union([z.iso.datetime({ offset: true }), z.number().min(0)])
-    .describe('A time, or an age in seconds; compared with the last change'),
+    .union([z.iso.datetime({ offset: true }), z.number().min(0), z.literal('expired')])
+    .describe('A time, or an age in seconds, compared with the last change; `expired`: whose retention is over'),
   statuses: z
     .array(z.enum(['idle', 'terminated']))
     .min(1)
     .optional()
-    .describe('Default: both. Running sessions are never pruned'),
+    .describe('Default: both. Running sessions are never pruned, nor those with `retention.keep`'),
   dry_run: z.boolean().optional(),
 })
 

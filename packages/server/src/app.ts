@@ -31,6 +31,7 @@ import { DEFAULT_WORKSPACE } from './sessions/caller.ts'
 import { ClientToolTokens } from './sessions/client-tools.ts'
 import type { SessionContext } from './sessions/context.ts'
 import { finishRestores } from './sessions/rewind-session.ts'
+import { Retention } from './sessions/expire-sessions.ts'
 import { sessionToWire } from './sessions/session-status.ts'
 import { sweepFolders } from './sessions/sweep-folders.ts'
 import { Git } from './snapshots/git.ts'
@@ -53,6 +54,8 @@ export interface AppOptions {
   /** Wraps the store; for tests that make it fail. */
   wrapStore?: (store: Store) => Store
   containment?: Containment['name']
+  /** How often it is looked for sessions whose time is over, in ms; for tests. */
+  retentionEveryMs?: number
   /** Gives 0 ≤ n < 1; for tests that must repeat. */
   random?: () => number
 }
@@ -95,7 +98,9 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     mkdirSync(config.data_dir, { recursive: true, mode: 0o700 })
     const lock = lockDataFolder(config.data_dir)
     undo.push(() => lock.release())
-    const sqlite = openSqliteStore(join(config.data_dir, 'troupe.db'))
+    const sqlite = openSqliteStore(join(config.data_dir, 'troupe.db'), {
+      retentionMs: config.retention_days === null ? null : Math.round(config.retention_days * 86_400_000),
+    })
     undo.push(() => sqlite.close())
     const store = options.wrapStore?.(sqlite) ?? sqlite
     const sweep = (boot: boolean) =>
@@ -231,6 +236,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       logger,
       callerOf: (principal, workspaceId) => callerOf(access, principal, workspaceId),
     })
+    const retention = new Retention(sessions, logger, options.retentionEveryMs)
     const sweeper = setInterval(
       () => void sweep(false).catch((err: unknown) => logger.warn({ err }, 'sweep failed')),
       SWEEP_EVERY_MS,
@@ -282,6 +288,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     // Not before: who is told something may ask at once.
     await deliverer.start()
     await scheduler.start()
+    await retention.start()
     const sweeping = new AbortController()
     const swept = sweepFolders(store, sessionsDir, folders, sweeping.signal).catch((err: unknown) =>
       logger.warn({ err }, 'folders without a session could not be removed'),
@@ -294,6 +301,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     undo.push(() => server.stop())
     undo.push(() => runner.stop())
     undo.push(() => scheduler.stop())
+    undo.push(() => retention.stop())
     undo.push(() => server.drain())
     let stopping: Promise<void> | null = null
     return {

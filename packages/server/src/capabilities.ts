@@ -35,6 +35,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'console', status: 'yes' },
   { id: 'api_keys', status: 'yes' },
   { id: 'key_policies', status: 'yes' },
+  { id: 'retention', status: 'yes' },
   { id: 'metrics', status: 'yes' },
   { id: 'packaging', status: 'yes' },
   { id: 'cluster', status: 'not yet' },

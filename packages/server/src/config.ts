@@ -83,6 +83,15 @@ export const ConfigSchema = z.object({
   origin_approval_seconds: integer(0, 31_536_000)
     .default(0)
     .describe('Time that calls in sessions of the origin API wait for an answer; 0: they are refused at once'),
+  retention_days: z.coerce
+    .number()
+    .min(0.001)
+    .max(3650)
+    .nullable()
+    .default(null)
+    .describe(
+      'Days after the last change until an idle session is deleted that says nothing itself, nor its workspace; unset: never',
+    ),
   drain_seconds: integer(0, 86_400).default(30).describe('Time that running turns are given when the server stops'),
   model_stall_seconds: integer(1, 86_400).default(300).describe('Silence of the model after which a turn is ended'),
   webhook_allow_private: z

@@ -97,6 +97,8 @@ describe('creating', () => {
       resources: [],
       vault_ids: [],
       outcome_evaluations: [],
+      retention: { ttl_seconds: null, keep: false, source: null },
+      expires_at: null,
       deployment_id: null,
       forked_from: null,
       approvals: { hold_seconds: 0, timeout_seconds: null, on_timeout: 'deny' },
@@ -460,7 +462,6 @@ describe('what comes later', () => {
   test.each<[string, object]>([
     ['resources', { resources: [{ type: 'file', file_id: 'file_1' }] }],
     ['vault_ids', { vault_ids: ['vlt_1'] }],
-    ['retention', { retention: { ttl_seconds: 1 } }],
     ['agent.skills', { agent: { type: 'inline', skills: [{}] } }],
     ['model.speed', { agent: { type: 'inline', model: { id: 'opus', speed: 'fast' } } }],
     ['user.define_outcome', { initial_events: [{ type: 'user.define_outcome', description: 'x' }] }],
@@ -471,7 +472,15 @@ describe('what comes later', () => {
   })
 
   test('S30 empty and null values of later fields mean what they mean today: nothing', async () => {
-    const body = { resources: [], vault_ids: [], budget: null, output_schema: null, priority: 0, approvals: null }
+    const body = {
+      resources: [],
+      vault_ids: [],
+      budget: null,
+      output_schema: null,
+      priority: 0,
+      approvals: null,
+      retention: null,
+    }
     expect((await server.request('POST', '/v1/sessions', body)).status).toBe(200)
   })
 

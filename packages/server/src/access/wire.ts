@@ -26,6 +26,7 @@ export const workspaceToWire = (row: WorkspaceRow): Workspace => ({
   id: row.id,
   name: row.name,
   policy: row.policy,
+  retention: row.retention ? { ttl_seconds: row.retention.ttlMs === null ? null : row.retention.ttlMs / 1000 } : null,
   created_at: iso(row.createdAt),
   updated_at: iso(row.updatedAt),
   archived_at: isoOr(row.archivedAt),

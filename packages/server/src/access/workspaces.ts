@@ -23,10 +23,11 @@ export async function createWorkspace(
   { keys, clock }: AccessContext,
   name: string,
   policy: Policy,
+  retention: WorkspaceRow['retention'],
   key: Key,
 ): Promise<WorkspaceRow> {
   const at = clock.now()
-  const row = { id: newId('wrkspc'), name, policy, createdAt: at, updatedAt: at, archivedAt: null }
+  const row = { id: newId('wrkspc'), name, policy, retention, createdAt: at, updatedAt: at, archivedAt: null }
   try {
     await keys.createWorkspace(row, MAX_WORKSPACES, effectOf(key, { id: row.id }))
   } catch (error) {
@@ -40,7 +41,7 @@ export async function createWorkspace(
 export async function updateWorkspace(
   { keys, clock }: AccessContext,
   id: string,
-  patch: Partial<Pick<WorkspaceRow, 'name' | 'policy'>>,
+  patch: Partial<Pick<WorkspaceRow, 'name' | 'policy' | 'retention'>>,
   key: Key,
 ): Promise<WorkspaceRow> {
   const row = await keys.updateWorkspace(id, clock.now(), patch, effectOf(key, { id }))

@@ -23,6 +23,7 @@ import type { SessionContext } from './context.ts'
 import { newEvent } from './new-event.ts'
 import { assertDailyBudget, withinPolicies } from './key-policy.ts'
 import { type Input, queueTurn } from './queue-turn.ts'
+import { type OwnRetention, retentionToKeep } from './retention.ts'
 import { withOutputSchema } from './session-schema.ts'
 import { idOfClient } from './send-events.ts'
 
@@ -49,6 +50,8 @@ export interface NewSession {
   rules: PermissionRule[]
   /** Absent: as the server is set. */
   snapshots?: 'auto' | 'on' | 'off' | undefined
+  /** Absent: as its workspace, else the server, says. */
+  retention?: OwnRetention | undefined
   /** Started by a deployment. */
   deployment?: FromDeployment | undefined
   /** Its place among those that wait; absent: the usual one. */
@@ -106,6 +109,7 @@ export async function createFromRequest(
         recovery: body.recovery ?? 'auto',
         rules: body.permission_rules ?? [],
         snapshots: body.snapshots,
+        retention: retentionToKeep(body.retention),
         deployment,
         queue: {
           priority: body.priority ?? 0,
@@ -161,6 +165,7 @@ export async function createSession(
     recovery: request.recovery,
     rules: request.rules,
     ...(request.snapshots && { snapshots: request.snapshots }),
+    ...(request.retention && { retention: request.retention }),
     modelSource: settings.modelSource === 'demo' ? 'demo' : 'configured',
   }
   const like = { workspaceId: caller.workspaceId, agent: request.agent, options }
@@ -253,12 +258,9 @@ export const unsupported = (what: string) =>
   new ApiError('unsupported_feature', `${what} is not supported by this version; see the capabilities at /v1/info.`)
 
 /** Says no to what later versions bring, instead of ignoring it. */
-export function refuseLater(
-  body: Pick<CreateSession, 'resources' | 'vault_ids' | 'retention' | 'environment_id'>,
-): void {
+export function refuseLater(body: Pick<CreateSession, 'resources' | 'vault_ids' | 'environment_id'>): void {
   if (body.resources?.length) throw unsupported('resources')
   if (body.vault_ids?.length) throw unsupported('vault_ids')
-  if (body.retention !== undefined && body.retention !== null) throw unsupported('retention')
   if (body.environment_id !== undefined && body.environment_id !== 'env_default')
     throw new ApiError(
       'environment_not_found',

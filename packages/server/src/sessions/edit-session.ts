@@ -18,12 +18,13 @@ import { goOn, mayGoOn } from './continue-turn.ts'
 import { changedLimits } from './edit-limits.ts'
 import type { Caller } from './caller.ts'
 import { sessionWithin } from './key-policy.ts'
+import { changedRetention, retentionOf } from './retention.ts'
 import { limitsToWire } from './session-status.ts'
 import { applyDecision, mergeDecisions } from './merge-decisions.ts'
 import { TRANSITIONS } from './transitions.ts'
 
 /**
- * Changes title, metadata, agent, budget, limits and the place in the queue. A change that changes nothing appends nothing; a
+ * Changes title, metadata, agent, budget, limits, retention and the place in the queue. A change that changes nothing appends nothing; a
  * budget that is raised lets a session go on that had reached it. Throws
  * `session_running` when the place is changed of a session that has one no more.
  */
@@ -37,7 +38,7 @@ export async function updateSession(
   if (body.vault_ids !== undefined)
     throw new ApiError(
       'unsupported_feature',
-      'Updating vault_ids is not supported yet; title, metadata, agent, budget, limits, priority, concurrency_key and output_schema are.',
+      'Updating vault_ids is not supported yet; title, metadata, agent, budget, limits, retention, priority, concurrency_key and output_schema are.',
     )
   await changeSession(context, sessionId, async (state, at) => {
     const { session } = state
@@ -54,7 +55,8 @@ export async function updateSession(
     const asked = { ...session, agent: wanted ?? session.agent, options: limits ?? session.options }
     const bounded = wanted || limits ? await sessionWithin(caller, asked, settings.defaultModel) : asked
     const agent = wanted && bounded.agent
-    const options = limits && bounded.options
+    const kept = changedRetention(limits ? bounded.options : session.options, body.retention)
+    const options = kept ?? (limits && bounded.options)
     if (other) assertCanRun(settings, other.permission_mode)
     const seconds = body.limits?.max_queue_seconds
     const maxQueueMs = seconds == null ? null : seconds * 1000
@@ -73,11 +75,12 @@ export async function updateSession(
       ...place?.shown,
       ...(agent && other && { agent }),
       ...(agent && body.output_schema !== undefined && { output_schema: agent.output_schema ?? null }),
-      ...((options || patience) && { budget: budgetToWire(updated), limits: limitsToWire(updated) }),
+      ...((limits || patience) && { budget: budgetToWire(updated), limits: limitsToWire(updated) }),
+      ...(kept && { retention: (await retentionOf(context.store, updated)).wire }),
     }
     const change: Decision = { session: changed, events: [newEvent('session.updated', null, at, told)] }
     const after = applyDecision(state, change)
-    return options && mayGoOn(after) ? mergeDecisions(change, goOn(after, at)) : change
+    return limits && mayGoOn(after) ? mergeDecisions(change, goOn(after, at)) : change
   })
   return requireSession(context, sessionId)
 }
@@ -124,9 +127,37 @@ export async function deleteSession(
   sessionId: string,
   idempotency: Idempotency | null = null,
 ): Promise<void> {
+  await erase(context, sessionId, idempotency, () => true)
+}
+
+/**
+ * Erases a session if `may` says so of it as it stands, whoever else changes it meanwhile. False: it stays, is at work,
+ * or is not there.
+ */
+export async function deleteIf(
+  context: SessionContext,
+  sessionId: string,
+  may: (session: SessionRow) => boolean | Promise<boolean>,
+): Promise<boolean> {
+  try {
+    return await erase(context, sessionId, null, may)
+  } catch (error) {
+    // One that came to life meanwhile, or was deleted by another, is not ours to erase.
+    if (error instanceof ApiError) return false
+    throw error
+  }
+}
+
+async function erase(
+  context: SessionContext,
+  sessionId: string,
+  idempotency: Idempotency | null,
+  may: (session: SessionRow) => boolean | Promise<boolean>,
+): Promise<boolean> {
   for (;;) {
     const session = await requireSession(context, sessionId)
     if (TRANSITIONS[session.status].delete === null || session.holder !== null) throw running(session)
+    if (!(await may(session))) return false
     try {
       const effect = idempotency ? { ...idempotency, result: JSON.stringify({ session_id: sessionId }) } : undefined
       await context.log.deleteSession(sessionId, context.clock.now(), session.version, effect)
@@ -142,6 +173,7 @@ export async function deleteSession(
     // The last process is still on its way out and writing; its run removes the rest when it has gone.
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EBUSY') throw error
   })
+  return true
 }
 
 const running = (session: SessionRow) =>
@@ -155,7 +187,10 @@ const running = (session: SessionRow) =>
 /** Sessions erased in one sweep, at most; a caller repeats until `matched` is 0. */
 export const MAX_PRUNE = 10_000
 
-/** Erases sessions of a workspace (null: of all) that have not changed (or, for the origin API, ended) since `before`. */
+/**
+ * Erases sessions of a workspace (null: of all) that have not changed (or, for the origin API, ended) since `before`; not
+ * those that are to be kept.
+ */
 export async function pruneSessions(
   context: SessionContext,
   workspaceId: string | null,
@@ -167,13 +202,12 @@ export async function pruneSessions(
   const ids = await context.store.findPrunable(workspaceId, before, statuses, MAX_PRUNE, field)
   let deleted = 0
   if (!dryRun)
-    for (const id of ids)
-      try {
-        await deleteSession(context, id)
-        deleted++
-      } catch (error) {
-        // One that came to life meanwhile, or was deleted by another, is not ours to erase.
-        if (!(error instanceof ApiError)) throw error
-      }
+    for (const id of ids) {
+      const still = (session: SessionRow) =>
+        !session.options.retention?.keep &&
+        (statuses as string[]).includes(session.status) &&
+        ((field === 'updated' ? session.updatedAt : session.endedAt) ?? Infinity) < before
+      if (await deleteIf(context, id, still)) deleted++
+    }
   return { matched: ids.length, deleted }
 }

@@ -8,6 +8,7 @@ import type { ApprovalSettings, SessionRow, Store, TurnRow } from '../store/stor
 import { type Admission, queueToWire } from './queue-status.ts'
 import { budgetToWire } from './budget.ts'
 import { contextToWire } from './context-usage.ts'
+import { expiryOf, retentionOf } from './retention.ts'
 import { addUsage, sumOfEntries, usageToWire } from './usage-totals.ts'
 
 /** Characters of the first prompt that a list can show where there is no title. */
@@ -28,6 +29,8 @@ export async function sessionToWire(
   const usage = session.currentTurnId
     ? addUsage(session.usage, sumOfEntries(await store.readTurnLedger(session.currentTurnId)))
     : session.usage
+  const actions = await requiredActions(store, session)
+  const retention = await retentionOf(store, session)
   return {
     type: 'session',
     id: session.id,
@@ -42,7 +45,7 @@ export async function sessionToWire(
     cwd: session.cwd,
     model_source: session.options.modelSource,
     stop_reason: session.status === 'idle' || session.status === 'terminated' ? session.stopReason : null,
-    required_actions: await requiredActions(store, session),
+    required_actions: actions,
     approvals: approvalsToWire(session.options.approvals),
     recovery: session.options.recovery ?? 'auto',
     permission_rules: session.options.rules ?? [],
@@ -62,6 +65,8 @@ export async function sessionToWire(
     context: contextToWire(session.context),
     output_schema: session.agent.output_schema ?? null,
     limits: limitsToWire(session),
+    retention: retention.wire,
+    expires_at: isoOr(expiryOf(session, retention.ttlMs, actions.length > 0)),
     resources: [],
     vault_ids: [],
     outcome_evaluations: [],

@@ -28,6 +28,8 @@ export interface WorkspaceRow {
   id: string
   name: string
   policy: Policy
+  /** How long its sessions are kept that say nothing themselves; null: as the server says, `ttlMs` null: for ever. */
+  retention?: { ttlMs: number | null } | null
   createdAt: number
   updatedAt: number
   archivedAt: number | null
@@ -93,7 +95,7 @@ export interface KeyStore {
   updateWorkspace(
     id: string,
     at: number,
-    patch: Partial<Pick<WorkspaceRow, 'name' | 'policy'>>,
+    patch: Partial<Pick<WorkspaceRow, 'name' | 'policy' | 'retention'>>,
     effect?: Effect,
   ): Promise<WorkspaceRow | null>
   /** Its keys are good no more; what it owns stays. */

@@ -2,6 +2,7 @@ import { AGENTS_MIGRATION } from './sqlite-agents.ts'
 import { BRANCHES_MIGRATION, REWINDS_MIGRATION } from './branches.ts'
 import { FILES_MIGRATION } from './sqlite-files.ts'
 import { QUEUE_MIGRATION } from './queue-schema.ts'
+import { RETENTION_MIGRATION } from './retention.ts'
 import { RUNNING_CAPS_MIGRATION } from './running-caps.ts'
 import { DEPLOYMENTS_MIGRATION } from './sqlite-deployments.ts'
 import { SEARCH_MIGRATION } from './search.ts'
@@ -376,4 +377,5 @@ export const MIGRATIONS: readonly string[] = [
   DEPLOYMENTS_MIGRATION,
   FILES_MIGRATION,
   RUNNING_CAPS_MIGRATION,
+  RETENTION_MIGRATION,
 ]

@@ -28,10 +28,15 @@ const workspaceFromRow = (row: Row): WorkspaceRow => ({
   id: row.id!,
   name: row.name!,
   policy: JSON.parse(row.policy!) as Policy,
+  retention: row.ttl_ms == null ? null : { ttlMs: row.ttl_ms === FOR_EVER ? null : row.ttl_ms },
   createdAt: row.created_at!,
   updatedAt: row.updated_at!,
   archivedAt: row.archived_at ?? null,
 })
+
+/** As a time that sessions are kept. */
+const FOR_EVER = -1
+const ttlColumn = (retention: WorkspaceRow['retention']) => (retention ? (retention.ttlMs ?? FOR_EVER) : null)
 
 const tokenFromRow = (row: Row): TokenRow => ({
   id: row.id!,
@@ -164,13 +169,9 @@ export function sqliteKeys({ statement, write, noteEffect }: SqliteAccess): KeyS
       write(() => {
         if (count('select count(*) as n from workspaces where archived_at is null') >= limit)
           throw new AccessLimit(`${limit} workspaces`)
-        statement('insert into workspaces (id, name, policy, created_at, updated_at) values (?, ?, ?, ?, ?)').run(
-          row.id,
-          row.name,
-          JSON.stringify(row.policy),
-          row.createdAt,
-          row.updatedAt,
-        )
+        statement(
+          'insert into workspaces (id, name, policy, ttl_ms, created_at, updated_at) values (?, ?, ?, ?, ?, ?)',
+        ).run(row.id, row.name, JSON.stringify(row.policy), ttlColumn(row.retention), row.createdAt, row.updatedAt)
         done(effect, undefined)
       }),
 
@@ -190,10 +191,11 @@ export function sqliteKeys({ statement, write, noteEffect }: SqliteAccess): KeyS
       write(() => {
         const before = workspace(id)
         if (!before || before.archivedAt !== null) return null
-        const { name, policy } = { ...before, ...patch }
-        statement('update workspaces set name = ?, policy = ?, updated_at = ? where id = ?').run(
+        const { name, policy, retention } = { ...before, ...patch }
+        statement('update workspaces set name = ?, policy = ?, ttl_ms = ?, updated_at = ? where id = ?').run(
           name,
           JSON.stringify(policy),
+          ttlColumn(retention),
           at,
           id,
         )

@@ -2,7 +2,7 @@ import Sqlite from 'better-sqlite3'
 import { newId } from '@troupe/protocol/ids'
 import { isWebhookType } from '@troupe/protocol/webhook'
 import { chmodSync, closeSync, existsSync, openSync } from 'node:fs'
-import type { Compilable, ExpressionBuilder } from 'kysely'
+import { type Compilable, type ExpressionBuilder, sql as raw } from 'kysely'
 import { type ApprovalStore, type ApprovalsTable, approvalFromRow } from './approvals.ts'
 import { type BranchStore, sqliteBranches, writeRewind } from './branches.ts'
 import type { KeyStore } from './keys.ts'
@@ -24,6 +24,7 @@ import { sql } from './query.ts'
 import { sqliteAgents } from './sqlite-agents.ts'
 import { type SqlRunner, sqliteApprovals, writeApprovals } from './sqlite-approvals.ts'
 import type { FileStore } from './files.ts'
+import { type RetentionStore, sqliteRetention } from './retention.ts'
 import { sqliteFiles } from './sqlite-files.ts'
 import { type SqliteAccess, sqliteWebhooks } from './sqlite-webhooks.ts'
 import type { EventsTable, SessionsTable, Tables, ThreadsTable, TurnsTable } from './schema.ts'
@@ -79,6 +80,8 @@ const MAX_STATEMENTS = 500
 export interface SqliteOptions {
   /** Pages the file may have, at most. For tests that fill the disk. */
   maxPages?: number
+  /** How long sessions are kept where neither they nor their workspace say so, in ms; null: for ever. */
+  retentionMs?: number | null
 }
 
 /**
@@ -105,7 +108,7 @@ export function openSqliteStore(file: string, options: SqliteOptions = {}): Sqli
     })()
   }
   if (options.maxPages) db.pragma(`max_page_count = ${options.maxPages}`)
-  return new SqliteStore(db)
+  return new SqliteStore(db, options.retentionMs ?? null)
 }
 
 /** The file holds conversations and secrets: nobody but the server's user may read it. SQLite gives `-wal` its mode. */
@@ -120,6 +123,7 @@ export class SqliteStore implements Store {
   readonly #statements = new Map<string, Sqlite.Statement>()
   readonly webhooks: WebhookStore
   readonly files: FileStore
+  readonly retention: RetentionStore
   readonly approvals: ApprovalStore
   readonly keys: KeyStore
   readonly agents: AgentStore
@@ -130,7 +134,7 @@ export class SqliteStore implements Store {
   readonly #queue: SqliteQueue
   readonly #sql: SqlRunner
 
-  constructor(db: Sqlite.Database) {
+  constructor(db: Sqlite.Database, retentionMs: number | null = null) {
     this.#db = db
     this.#writer = new GroupCommit(db)
     this.#queue = new SqliteQueue(db)
@@ -147,6 +151,7 @@ export class SqliteStore implements Store {
     }
     this.webhooks = sqliteWebhooks(access)
     this.files = sqliteFiles(access)
+    this.retention = sqliteRetention(access, retentionMs)
     this.keys = sqliteKeys(access)
     this.agents = sqliteAgents(access)
     this.totals = sqliteTotals(access)
@@ -392,6 +397,7 @@ export class SqliteStore implements Store {
         .where('status', 'in', statuses)
         .where(column, '<', before)
         .$if(workspaceId !== null, (query) => query.where('workspace_id', '=', workspaceId))
+        .where(raw<number>`keep`, '=', 0)
         // What waits for an answer is not old, however long it has waited.
         .where(({ not, exists, selectFrom }) =>
           not(

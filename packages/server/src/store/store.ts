@@ -10,6 +10,7 @@ import type { SearchFilter } from './search.ts'
 import type { TotalsStore } from './totals.ts'
 import type { KeyStore } from './keys.ts'
 import type { FileStore } from './files.ts'
+import type { RetentionStore } from './retention.ts'
 import type { WebhookStore } from './webhooks.ts'
 import type { PromptCache, TurnStatus } from '@troupe/protocol/turn'
 import type { LedgerEntry, UsageFilter, UsageGroup, UsageSums } from './ledger.ts'
@@ -99,6 +100,8 @@ export interface SessionOptions {
   rules?: PermissionRule[]
   /** Whether the workdir is kept turn by turn; absent: as the server is set. */
   snapshots?: 'auto' | 'on' | 'off'
+  /** How long it is kept behind its last change; absent: as its workspace, else the server, says. `ttlMs` null: for ever. */
+  retention?: { keep: boolean; ttlMs?: number | null }
   /** How often its conversation was set back. */
   rewinds?: number
   /** The deployment that started it. */
@@ -437,6 +440,7 @@ export class StorageUnavailable extends Error {
 export interface Store {
   readonly webhooks: WebhookStore
   readonly files: FileStore
+  readonly retention: RetentionStore
   readonly approvals: ApprovalStore
   readonly keys: KeyStore
   readonly agents: AgentStore
@@ -471,7 +475,7 @@ export interface Store {
     from: Position | null,
   ): Promise<{ rows: SessionRow[]; more: boolean }>
   countSessions(filter: SessionFilter): Promise<number>
-  /** Sessions not running, last changed before `before`, oldest first; of all workspaces where that is null. */
+  /** Sessions not running and not to be kept, last changed before `before`, oldest first; of all workspaces where that is null. */
   findPrunable(
     workspaceId: string | null,
     before: number,

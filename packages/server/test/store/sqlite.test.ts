@@ -13,6 +13,7 @@ import { agentsContract } from './agents-contract.ts'
 import { storeContract } from './contract.ts'
 import { webhookContract } from './webhook-contract.ts'
 import { queueContract } from './queue-contract.ts'
+import { retentionContract } from './retention-contract.ts'
 import { runningCapsContract } from './running-caps-contract.ts'
 import { workspaceContract } from './workspace-contract.ts'
 
@@ -41,6 +42,10 @@ webhookContract('SQLite', harness)
 agentsContract('SQLite', harness)
 workspaceContract('SQLite', harness)
 runningCapsContract('SQLite', harness)
+retentionContract('SQLite', async (retentionMs) => {
+  const store = openSqliteStore(file(), { retentionMs })
+  return { store, end: () => store.close() }
+})
 
 queueContract('SQLite', async () => {
   const store = openSqliteStore(file())

@@ -17,6 +17,7 @@ import {
   WorkspaceList,
 } from '@troupe/protocol/access'
 import { ApiError } from '@troupe/protocol/error'
+import type { WorkspaceRetention } from '@troupe/protocol/retention'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { authenticate } from '../../access/authenticate.ts'
@@ -45,6 +46,9 @@ const KeyParams = z.object({ api_key_id: z.string().max(256).describe('`apikey_â
 const WorkspaceParams = z.object({ workspace_id: z.string().max(256).describe('`wrkspc_â€¦`') })
 const KEY = '/v1/api_keys/:api_key_id'
 const WORKSPACE = '/v1/workspaces/:workspace_id'
+
+const retentionOf = (param: WorkspaceRetention | null | undefined) =>
+  param ? { ttlMs: param.ttl_seconds === null ? null : param.ttl_seconds * 1000 } : null
 
 /** What the first request with this key did, where its answer was not kept; null when this is the first. */
 const doneBefore = ({ replayEffect }: FastifyRequest): { id: string; expires_at?: number } | null =>
@@ -181,10 +185,10 @@ export function accessRoutes(server: Server, { access, sessions, cursors, clock 
     { schema: { tags, summary: 'Make a workspace', body: CreateWorkspace, response: replies(Workspace) } },
     async (request, reply) => {
       const done = doneBefore(request)
-      const { name, policy } = request.body
+      const { name, policy, retention } = request.body
       const row = done
         ? await requireWorkspace(access, done.id)
-        : await createWorkspace(access, name, policyToKeep(policy), request.idempotency)
+        : await createWorkspace(access, name, policyToKeep(policy), retentionOf(retention), request.idempotency)
       return reply.send(workspaceToWire(row))
     },
   )
@@ -232,10 +236,11 @@ export function accessRoutes(server: Server, { access, sessions, cursors, clock 
     },
     async (request, reply) => {
       const id = request.params.workspace_id
-      const { name, policy } = request.body
+      const { name, policy, retention } = request.body
       const patch = {
         ...(name !== undefined && { name }),
         ...(policy !== undefined && { policy: policyToKeep(policy) }),
+        ...(retention !== undefined && { retention: retentionOf(retention) }),
       }
       const row = doneBefore(request)
         ? await requireWorkspace(access, id)

@@ -12,7 +12,8 @@ import {
 import { z } from 'zod'
 import { requireSession } from '../../sessions/change-session.ts'
 import { createFromRequest } from '../../sessions/create-session.ts'
-import { archiveSession, deleteSession, pruneSessions, updateSession } from '../../sessions/edit-session.ts'
+import { pruneExpired } from '../../sessions/expire-sessions.ts'
+import { archiveSession, deleteSession, MAX_PRUNE, pruneSessions, updateSession } from '../../sessions/edit-session.ts'
 import { sessionToWire } from '../../sessions/session-status.ts'
 import type { SessionFilter, SessionRow } from '../../store/store.ts'
 import { createdAtRange, sessionIdOf, SessionParams } from '../params.ts'
@@ -180,24 +181,19 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
       schema: {
         tags,
         summary: 'Delete old sessions',
-        description: 'At most 10,000 a call; running sessions are never matched.',
+        description:
+          'At most 10,000 a call; sessions that run, wait for an answer, or have `retention.keep` are never matched.',
         body: Prune,
         response: replies(z.object({ matched: z.number().int(), deleted: z.number().int() })),
       },
     },
     async (request, reply) => {
-      const { older_than, statuses, dry_run } = request.body
+      const { older_than, statuses = ['idle', 'terminated'], dry_run = false } = request.body
+      const { workspaceId } = request.caller
+      if (older_than === 'expired')
+        return reply.send(await pruneExpired(sessions, workspaceId, statuses, dry_run, MAX_PRUNE))
       const before = typeof older_than === 'number' ? clock.now() - older_than * 1000 : Date.parse(older_than)
-      return reply.send(
-        await pruneSessions(
-          sessions,
-          request.caller.workspaceId,
-          before,
-          statuses ?? ['idle', 'terminated'],
-          dry_run ?? false,
-          'updated',
-        ),
-      )
+      return reply.send(await pruneSessions(sessions, workspaceId, before, statuses, dry_run, 'updated'))
     },
   )
 }
