@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { chooseStep } from './choose-step.ts'
 import { callerOf, readConversation, type Conversation } from './conversation.ts'
 import { HttpError, readJson, sendJson } from './http.ts'
-import { parseMessagesRequest, RequestError, type MessagesRequest } from './messages-request.ts'
+import { parseMessagesRequest, RequestError, textOf, type MessagesRequest } from './messages-request.ts'
 import { replyOf } from './reply.ts'
 import type { RecordedRequest, RequestLog } from './request-log.ts'
 import type { ScriptBook } from './script-book.ts'
@@ -87,6 +87,7 @@ function recordMessages(exchange: Exchange, request: MessagesRequest, conversati
     messageCount: request.messages.length,
     toolNames: request.tools.map((tool) => tool.name),
     systemText: request.systemText,
+    systemMessages: request.messages.flatMap(({ role, content }) => (role === 'system' ? [textOf(content)] : [])),
   }
   return exchange.requests.add(entry)
 }
@@ -106,6 +107,7 @@ export function emptyRecord({ req, url }: Pick<Exchange, 'req' | 'url'>): Record
     messageCount: 0,
     toolNames: [],
     systemText: '',
+    systemMessages: [],
     status: null,
     usage: null,
     outcome: 'pending',

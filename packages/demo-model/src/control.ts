@@ -64,6 +64,7 @@ function onTheWire(request: RecordedRequest): Record<string, unknown> {
     message_count: request.messageCount,
     tool_names: request.toolNames,
     system_text: request.systemText,
+    system_messages: request.systemMessages,
     status: request.status,
     usage: request.usage,
     outcome: request.outcome,

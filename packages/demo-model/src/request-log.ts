@@ -18,6 +18,8 @@ export interface RecordedRequest {
   readonly messageCount: number
   readonly toolNames: readonly string[]
   readonly systemText: string
+  /** What the system says in the midst of the conversation, oldest first. */
+  readonly systemMessages: readonly string[]
   /** Null until the answer begins; a request that hangs never gets one. */
   readonly status: number | null
   /** What the answer says it used; null until it says so, and for errors. */
@@ -109,5 +111,5 @@ export class RequestLog {
 }
 
 function sizeOf(entry: RecordedRequest): number {
-  return entry.systemText.length + (entry.lastUserText?.length ?? 0) + 500
+  return entry.systemText.length + entry.systemMessages.join('').length + (entry.lastUserText?.length ?? 0) + 500
 }

@@ -60,9 +60,19 @@ export const UserInterrupt = z.object({
     .describe('Milliseconds until a graceful stop becomes a kill'),
 })
 
+/** What the agent is told besides a message, by whoever runs it and not by whoever writes. */
+export const SystemMessage = z.object({
+  type: z.literal('system.message'),
+  content: z
+    .array(TextBlock)
+    .min(1)
+    .max(256)
+    .refine(saysSomething, { message: 'content must hold something other than white space' }),
+})
+
 /** Inputs of the hosted API whose issue has not come yet; refused with `unsupported_feature`. */
 const LaterInput = z.looseObject({
-  type: z.enum(['user.tool_result', 'user.define_outcome', 'system.message']),
+  type: z.enum(['user.tool_result', 'user.define_outcome']),
 })
 
 export const InputEvent = z.discriminatedUnion('type', [
@@ -70,6 +80,7 @@ export const InputEvent = z.discriminatedUnion('type', [
   UserInterrupt,
   UserToolConfirmation,
   UserCustomToolResult,
+  SystemMessage,
   LaterInput,
 ])
 export type InputEvent = z.infer<typeof InputEvent>
@@ -112,7 +123,8 @@ export type SessionEvent = z.infer<typeof SessionEvent>
 /** Every type this server appends today, with what it says. Clients must tolerate types they do not know. */
 export const EVENT_TYPES = {
   'user.message': 'input for the agent; appended again, with the same id, when the agent takes it',
-  'system.message': 'input from the server itself: the budget was raised, and the agent goes on',
+  'system.message':
+    'what the agent is told besides the message before it; without `accompanies` by the server itself: the budget was raised',
   'user.interrupt': 'a request to stop the running turn',
   'user.tool_confirmation': 'a verdict on a call; appended again when the agent has it',
   'user.custom_tool_result':

@@ -121,7 +121,7 @@ describe('sending', () => {
   test('E14 a call is taken whole or not at all', async () => {
     const { id } = await server.create(null)
     const answer = { type: 'user.tool_confirmation', tool_use_id: 'sevt_1', result: 'allow' }
-    expect(said(await refused(id, [message('say a'), { type: 'system.message' }]))).toBe('400 unsupported_feature')
+    expect(said(await refused(id, [message('say a'), { type: 'user.define_outcome' }]))).toBe('400 unsupported_feature')
     expect(said(await refused(id, [message('say a'), answer]))).toBe('404 approval_not_found')
     expect(await server.get(`/v1/sessions/${id}`)).toMatchObject({ status: 'idle', last_seq: 1 })
   })
@@ -129,7 +129,6 @@ describe('sending', () => {
   test.each<[string, object]>([
     ['user.tool_result', { type: 'user.tool_result', tool_use_id: 'sevt_1', content: [] }],
     ['user.define_outcome', { type: 'user.define_outcome', description: 'x' }],
-    ['system.message', { type: 'system.message', content: [] }],
   ])('E15 %s is refused by name until it exists', async (name, event) => {
     const { id } = await server.create(null)
     const reply = await refused(id, [event])

@@ -48,7 +48,8 @@ export interface AgentProcess {
   alive(): boolean
   /** What the SDK threw when the conversation broke off, if it did. */
   failure(): Error | null
-  send(message: SDKUserMessage): void
+  /** `note`: what it is told besides, as the system; only with a message that begins a turn. */
+  send(message: SDKUserMessage, note?: string | null): void
   /** Asks it to end its turn. Never rejects: an agent that does not answer is killed by whoever waits. */
   interrupt(): Promise<void>
   /** Its running totals by model, and whether asking costs a request to the plan it is signed in with. Null: no answer. */
@@ -96,6 +97,13 @@ export function startAgent(
   const spawned = Promise.withResolvers<AgentExit>()
   let child: AgentChild | null = null
   let failure: Error | null = null
+  let note: string | null = null
+  /** Handed over once, with the next prompt. */
+  const noted = (): HookJSONOutput => {
+    const said = note
+    note = null
+    return said === null ? {} : { hookSpecificOutput: { hookEventName: 'UserPromptSubmit', additionalContext: said } }
+  }
   const uuid = idToUuid(session.id)
   const { agent } = session
   const left = budgetLeft(session)
@@ -135,7 +143,11 @@ export function startAgent(
       if (verdict.type === 'defer') return { behavior: 'deny', message: CANNOT_WAIT }
       return { behavior: 'deny', message: verdict.message, ...(verdict.interrupt && { interrupt: true }) }
     },
-    hooks: { PreToolUse: [{ hooks: [(hookInput) => preToolUse(hookInput, calls)], timeout: JUDGE_SECONDS }] },
+    hooks: {
+      PreToolUse: [{ hooks: [(hookInput) => preToolUse(hookInput, calls)], timeout: JUDGE_SECONDS }],
+      // What is added here reaches the model as a message of the system behind the user's (measured on 2.1.330).
+      UserPromptSubmit: [{ hooks: [() => Promise.resolve(noted())] }],
+    },
     spawnClaudeCodeProcess: (spawnOptions) => {
       child = spawnAgent(spawnOptions, session.id, settings.containment, settings.pidFiles)
       void child.exited.then(spawned.resolve)
@@ -175,8 +187,9 @@ export function startAgent(
     exited: spawned.promise,
     alive: () => failure === null && child !== null && child.process.exitCode === null && !child.process.killed,
     failure: () => failure,
-    send: (message) => {
+    send: (message, told = null) => {
       if (message.priority === 'later') begun = false
+      note = told ?? note
       input.push(message)
     },
     interrupt: async () => {

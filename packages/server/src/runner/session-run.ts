@@ -56,7 +56,7 @@ import { startedCommand } from './started-command.ts'
 import { finished } from './finished-turn.ts'
 import { INTERRUPTED_STEPS, STOP_STEPS } from './stop-process.ts'
 import { threadUsage } from './thread-usage.ts'
-import { type Opening, openTurn, userMessage } from './turn-opening.ts'
+import { type Opening, openTurn, systemNote, userMessage } from './turn-opening.ts'
 import { TurnLimits } from './turn-limits.ts'
 import { brokenOff, outcomeOfResult } from './turn-outcome.ts'
 
@@ -368,7 +368,7 @@ class SessionRun {
     try {
       this.#background.beginTurn(agent)
       alive()
-      if (opening.message.length > 0) agent.send(userMessage(opening.message, 'later'))
+      if (opening.message.length > 0) agent.send(userMessage(opening.message, 'later'), systemNote(opening.message))
       this.#used = true
       let first = turn.number === 1
       for (const event of opening.steers) this.#steer(event)

@@ -71,9 +71,12 @@ async function wentOn(store: Store, turn: TurnRow, transcript: string[]): Promis
   return false
 }
 
+type InputBody = { content: ContentBlock[]; accompanies?: string }
+const bodyOf = ({ body }: EventRow) => JSON.parse(body) as InputBody
+
 /** Inputs as one message of the user. Its uuid is that of the first: the transcript keeps it, and the agent says when it took it. */
 export function userMessage(events: EventRow[], priority: 'next' | 'later'): SDKUserMessage {
-  const content = events.flatMap((event) => (JSON.parse(event.body) as { content: ContentBlock[] }).content)
+  const content = events.flatMap((event) => (bodyOf(event).accompanies === undefined ? bodyOf(event).content : []))
   return {
     type: 'user',
     message: { role: 'user', content: content as never },
@@ -81,4 +84,12 @@ export function userMessage(events: EventRow[], priority: 'next' | 'later'): SDK
     uuid: idToUuid(events[0]!.id) as NonNullable<SDKUserMessage['uuid']>,
     priority,
   }
+}
+
+/** What the agent is told besides that message; null: nothing. */
+export function systemNote(events: EventRow[]): string | null {
+  const texts = events
+    .filter((event) => bodyOf(event).accompanies !== undefined)
+    .flatMap((event) => bodyOf(event).content.map((block) => (block.type === 'text' ? block.text : '')))
+  return texts.length === 0 ? null : texts.join('\n')
 }

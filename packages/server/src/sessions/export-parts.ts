@@ -37,6 +37,8 @@ export function partOf(event: EventRow): ExportPart | null {
   switch (event.type) {
     case 'user.message':
       return part('user', 'User', textOf(body.content))
+    case 'system.message':
+      return part('note', 'System', textOf(body.content))
     case 'agent.message':
       return part('agent', event.threadId ? 'Subagent' : 'Agent', textOf(body.content))
     case 'agent.tool_use':

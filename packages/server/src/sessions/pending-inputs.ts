@@ -20,11 +20,16 @@ export async function listInputs(context: SessionContext, sessionId: string): Pr
     if (!steers) position++
     for (const id of turn.inputEventIds) {
       const event = await context.store.readEvent(sessionId, id)
-      if (event?.processedAt === null) inputs.push(toWire(event, turn, steers ? 0 : position))
+      if (event?.processedAt === null && !isNote(event)) inputs.push(toWire(event, turn, steers ? 0 : position))
     }
   }
   return inputs
 }
+
+/** The message that a `system.message` of a caller goes with. */
+const accompanies = ({ body }: EventRow): string | undefined =>
+  (JSON.parse(body) as { accompanies?: string }).accompanies
+const isNote = (event: EventRow): boolean => event.type === 'system.message' && accompanies(event) !== undefined
 
 function toWire(event: EventRow, turn: TurnRow, position: number): PendingInput {
   const { content } = JSON.parse(event.body) as { content: ContentBlock[] }
@@ -74,11 +79,14 @@ export async function cancelInput(context: SessionContext, sessionId: string, ev
   await changeSession(context, sessionId, async (state, at) => {
     const { turn, event } = await requirePending(context, state, eventId)
     const cancelled = newEvent('session.input_changed', turn.id, at, { event_id: event.id, change: 'cancelled' })
-    if (turn.inputEventIds.length === 1) {
+    const inputs = await Promise.all(turn.inputEventIds.map((id) => context.store.readEvent(sessionId, id)))
+    // What goes with it goes, too.
+    const left = inputs.filter((input) => input && input.id !== eventId && accompanies(input) !== eventId)
+    if (left.length === 0) {
       const ended = endTurn(state, turn, NEVER_STARTED, at)
       return { ...ended, events: [cancelled, ...(ended.events ?? [])] }
     }
-    const inputEventIds = turn.inputEventIds.filter((id) => id !== eventId)
+    const inputEventIds = left.map((input) => input!.id)
     return { session: {}, turns: [{ id: turn.id, patch: { inputEventIds } }], events: [cancelled] }
   })
 }

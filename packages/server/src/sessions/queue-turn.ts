@@ -19,6 +19,8 @@ export interface Input {
   delivery?: Delivery
   /** A command to the agent itself, whose answer is none of the conversation's. */
   command?: 'compact'
+  /** Of what the agent is told besides an input: that input. */
+  accompanies?: string
 }
 
 /** Where the origin API joins a resumed prompt to what came before. */
@@ -28,13 +30,14 @@ const MAX_PROMPT_CHARS = 1024 * 1024
 
 export const inputEvent = (input: Input, turnId: string): NewEvent => ({
   id: input.id,
-  type: 'user.message',
+  type: input.accompanies === undefined ? 'user.message' : 'system.message',
   turnId,
   threadId: null,
   processedAt: null,
   body: {
     content: input.content,
     ...(input.clientId !== null && { client_id: input.clientId }),
+    ...(input.accompanies !== undefined && { accompanies: input.accompanies }),
     ...(input.command && { command: input.command }),
     ...(input.delivery !== undefined && input.delivery !== 'queue' && { delivery: input.delivery }),
   },
@@ -101,7 +104,7 @@ export function queueTurn(
   const events = inputs.map((input) => inputEvent(input, turn.id))
   if (wakes) events.push(newEvent('session.status_running', turn.id, at))
   events.push(newEvent('session.queued', turn.id, at))
-  const text = inputs.map((input) => input.text).join('\n')
+  const text = inputs.flatMap((input) => (input.accompanies === undefined ? [input.text] : [])).join('\n')
   const prompt = session.prompt === '' ? text : session.prompt + RESUME_MARK + text
   return {
     session: {

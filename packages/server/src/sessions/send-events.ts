@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { UserCustomToolResult, UserToolConfirmation } from '@troupe/protocol/approval'
 import { ApiError } from '@troupe/protocol/error'
-import { type InputEvent, UserInterrupt, UserMessage } from '@troupe/protocol/event'
+import { type InputEvent, type SystemMessage, UserInterrupt, UserMessage } from '@troupe/protocol/event'
 import { newId, uuidToId } from '@troupe/protocol/ids'
 import type { Delivery } from '@troupe/protocol/input'
 import type { z } from 'zod'
@@ -33,7 +33,7 @@ export async function sendEvents(
   idempotency: Idempotency | null,
 ): Promise<EventRow[]> {
   const session = await requireSession(context, sessionId)
-  const sent = events.map((event) => parseInput(sessionId, event))
+  const sent = accompanied(events.map((event) => parseInput(sessionId, event)))
   const delivery = deliveryOf(sent)
   if (sent.some((entry) => 'text' in entry)) assertCanRun(context.settings, session.agent.permission_mode)
   for (const entry of sent)
@@ -57,7 +57,8 @@ export async function sendEvents(
     if (inputs.length === 0) assertTakesInput(state.session)
     return { ...decision, ...(idempotency && { effect: { ...idempotency, result: ids } }) }
   })
-  return Promise.all(sent.map(async (entry) => (await context.store.readEvent(sessionId, idOf(entry)))!))
+  const taken = await Promise.all(sent.map((entry) => context.store.readEvent(sessionId, idOf(entry))))
+  return taken.filter((event) => event !== null)
 }
 
 type Sent = Input | QueuedInterrupt | Answer
@@ -66,10 +67,29 @@ const idOf = (entry: Sent): string => ('eventId' in entry ? entry.eventId : entr
 
 /** How the messages of one call are delivered: all alike. */
 function deliveryOf(sent: Sent[]): Delivery {
-  const said = new Set(sent.flatMap((entry) => ('text' in entry ? [entry.delivery ?? 'queue'] : [])))
+  const inputs = sent.filter((entry) => 'text' in entry)
+  const said = new Set(inputs.flatMap((entry) => (isNote(entry) ? [] : [entry.delivery ?? 'queue'])))
   if (said.size > 1)
     throw new ApiError('validation_failed', `One call has one delivery; this one has ${[...said].join(' and ')}.`)
-  return [...said][0] ?? 'queue'
+  const delivery = [...said][0] ?? 'queue'
+  if (delivery === 'steer' && inputs.some(isNote))
+    throw new ApiError('validation_failed', 'A system.message begins a turn with its message; it cannot steer one.')
+  return delivery
+}
+
+const isNote = (input: Input): boolean => input.accompanies !== undefined
+
+/** A `system.message` goes with the message right before it, and ends its call. Throws `validation_failed`. */
+function accompanied(sent: Sent[]): Sent[] {
+  return sent.map((entry, index) => {
+    if (!('text' in entry) || !isNote(entry)) return entry
+    const before = sent[index - 1]
+    if (!before || !('text' in before) || isNote(before) || index !== sent.length - 1)
+      throw new ApiError('validation_failed', 'A system.message follows a user.message and is the last of its call.', {
+        errors: [{ pointer: `/events/${index}`, code: 'custom', detail: 'not behind a user.message, or not last' }],
+      })
+    return { ...entry, accompanies: before.id }
+  })
 }
 
 /** The messages that the session does not have yet: a `client_id` counts once, in the log and within one call. */
@@ -78,6 +98,8 @@ async function newInputs(context: SessionContext, sessionId: string, sent: Sent[
   for (const entry of sent) {
     if (!('text' in entry) || inputs.has(entry.id)) continue
     if (entry.clientId !== null && (await context.store.readEvent(sessionId, entry.id))) continue
+    // What goes with a message that is there already has gone with it.
+    if (entry.accompanies !== undefined && !inputs.has(entry.accompanies)) continue
     inputs.set(entry.id, entry)
   }
   return [...inputs.values()]
@@ -94,6 +116,10 @@ function parseInput(sessionId: string, event: InputEvent): Sent {
       clientId,
       ...(message.delivery && { delivery: message.delivery }),
     }
+  }
+  if (event.type === 'system.message') {
+    const { content } = event as z.infer<typeof SystemMessage>
+    return { id: newId('sevt'), content, text: promptText(content), clientId: null, accompanies: '' }
   }
   if (event.type === 'user.tool_confirmation') {
     const { tool_use_id, ...given } = event as z.infer<typeof UserToolConfirmation>

@@ -1,3 +1,4 @@
+import { ApiError } from '@troupe/protocol/error'
 import { DELTA_TYPES, type DeltaType, SendEvents, SessionEvent } from '@troupe/protocol/event'
 import { ListEvents, page, StreamQuery } from '@troupe/protocol/session'
 import { z } from 'zod'
@@ -38,6 +39,8 @@ export function eventRoutes(server: Server, context: RouteContext): void {
     },
     async (request, reply) => {
       const id = sessionIdOf(request.params.session_id)
+      if (request.caller.sessionId !== null && request.body.events.some(({ type }) => type === 'system.message'))
+        throw new ApiError('scope_missing', 'A token of a session writes as its user; a key may send a system.message.')
       const effect = request.replayEffect && (JSON.parse(request.replayEffect) as { event_ids: string[] })
       const events: EventRow[] = effect
         ? (await Promise.all(effect.event_ids.map((event) => store.readEvent(id, event)))).filter(
