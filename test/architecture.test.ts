@@ -168,15 +168,16 @@ describe('folders of the server', () => {
     log: { all: ['store'] },
     webhooks: { all: ['log', 'store'] },
     files: { all: ['store'] },
+    skills: { all: ['store'] },
     metrics: { all: ['log', 'store'] },
     access: { all: ['sessions', 'log', 'store'] },
     agents: { all: ['store'] },
     snapshots: { all: ['store'] },
     sessions: { all: ['log', 'store', 'agents', 'snapshots'] },
     deployments: { all: ['sessions', 'agents', 'store'] },
-    runner: { all: ['sessions', 'log', 'store', 'agents', 'snapshots'] },
+    runner: { all: ['sessions', 'log', 'store', 'agents', 'skills', 'snapshots'] },
     http: {
-      all: ['sessions', 'deployments', 'agents', 'files', 'webhooks', 'access', 'log', 'capabilities'],
+      all: ['sessions', 'deployments', 'agents', 'files', 'skills', 'webhooks', 'access', 'log', 'capabilities'],
       types: ['store', 'metrics'],
     },
   }

@@ -1,3 +1,4 @@
+import { PinnedSkill, SkillParam } from './attached-skill.ts'
 import { z } from 'zod'
 import { McpServer } from './mcp.ts'
 import { OutputSchema } from './output-schema.ts'
@@ -95,7 +96,7 @@ export const AgentFields = z.object({
   disallowed_tools: ToolNames.nullish().describe('Tools the agent does not have'),
   permission_rules: PermissionRules.nullish().describe('The policy table; a `deny` always wins, then the closer rule'),
   mcp_servers: z.array(McpServer).max(20).nullish().describe('Each needs an `mcp_toolset` in `tools`'),
-  skills: z.array(z.unknown()).max(64).nullish(),
+  skills: z.array(SkillParam).max(64).nullish(),
   output_schema: OutputSchema.nullish(),
   subagents: z.array(Subagent).max(20).nullish().describe('Beside those of `multiagent`, or instead'),
   multiagent: MultiagentParam.nullish(),
@@ -167,7 +168,7 @@ export const SessionAgent = z
     system: z.string().nullable(),
     tools: z.array(z.looseObject({ type: z.string() })),
     mcp_servers: z.array(z.looseObject({ type: z.string(), name: z.string() })),
-    skills: z.array(z.unknown()),
+    skills: z.array(PinnedSkill),
     multiagent: z.looseObject({ type: z.string() }).nullable(),
     subagents: z.array(Subagent).optional(),
     execution_identity: z.object({ type: z.literal('service_account') }),

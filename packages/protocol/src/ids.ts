@@ -24,6 +24,8 @@ export type IdPrefix =
   | 'token'
   | 'depl'
   | 'drun'
+  | 'skill'
+  | 'skver'
 
 let lastMs = 0
 let lastCounter = 0

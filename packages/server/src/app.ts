@@ -208,6 +208,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       const workspaceId = DEFAULT_WORKSPACE
       const files = new AgentFiles(config.agents_dir, {
         agents: store.agents,
+        skills: store.skills,
         clock,
         logger,
         workspaceId,

@@ -28,6 +28,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'environments', status: 'not yet' },
   { id: 'file_uploads', status: 'yes' },
   { id: 'files', status: 'not yet' },
+  { id: 'skills', status: 'yes' },
   { id: 'threads', status: 'yes' },
   { id: 'mcp_servers', status: 'yes' },
   { id: 'webhooks', status: 'yes' },

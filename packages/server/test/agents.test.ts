@@ -226,15 +226,15 @@ describe('saved agents', () => {
 
   test('AG14 nothing of an agent can be seen or changed from another workspace', async () => {
     const { id } = await save()
-    const { agents } = server.app.store
+    const { agents, skills } = server.app.store
     const limits = { allowStdioMcp: false, defaultModel: null }
     const bounded = (agent: SessionAgent) => Promise.resolve(agent)
-    const other = { agents, clock: systemClock, workspaceId: 'wrkspc_other', limits, bounded }
+    const other = { agents, skills, clock: systemClock, workspaceId: 'wrkspc_other', limits, bounded }
     const gone = { code: 'agent_not_found' }
     await expect(requireAgent(agents, other.workspaceId, id)).rejects.toMatchObject(gone)
     await expect(updateAgent(other, id, { name: 'Theirs' }, null, undefined)).rejects.toMatchObject(gone)
     await expect(archiveAgent(other, id, undefined)).rejects.toMatchObject(gone)
-    await expect(agentOfSession(agents, other.workspaceId, id, limits)).rejects.toMatchObject(gone)
+    await expect(agentOfSession({ agents, skills }, other.workspaceId, id, limits)).rejects.toMatchObject(gone)
     const theirs = await createAgent(other, { name: 'Theirs' }, () => undefined)
     expect(said(await server.request('GET', `/v1/agents/${theirs.id}`))).toBe('404 agent_not_found')
     expect(said(await server.request('POST', '/v1/sessions', { agent: theirs.id }))).toBe('404 agent_not_found')

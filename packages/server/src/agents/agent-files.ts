@@ -17,7 +17,9 @@ import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Service } from '../lib/service.ts'
 import type { AgentRow, AgentStore } from '../store/agents.ts'
+import type { SkillStore } from '../store/skills.ts'
 import { rosterOf } from './multiagent.ts'
+import { pinSkills } from './pin-skills.ts'
 import { type AgentLimits, defineAgent } from './resolve-agent.ts'
 
 /** Files that are read, at most. */
@@ -28,6 +30,7 @@ const FORMATS = new Set(['.md', '.yaml', '.yml', '.json'])
 
 export interface AgentFilesContext {
   agents: AgentStore
+  skills: SkillStore
   clock: Clock
   logger: Logger
   workspaceId: string
@@ -135,7 +138,8 @@ export class AgentFiles implements Service {
       throw new Unreadable(`${issue.path.join('.') || 'It'}: ${issue.message}`)
     }
     const multiagent = await rosterOf(agents, workspaceId, parsed.data.multiagent, null)
-    const definition = defineAgent({ ...parsed.data, multiagent }, parsed.data.name, limits)
+    const skills = await pinSkills(this.#context.skills, workspaceId, parsed.data.skills)
+    const definition = defineAgent({ ...parsed.data, multiagent, skills }, parsed.data.name, limits)
     // As it is read back, so that the two can be compared.
     return JSON.parse(JSON.stringify({ ...definition, metadata: parsed.data.metadata ?? {} })) as AgentDefinition
   }

@@ -1,11 +1,12 @@
 import type { AgentParam, SessionAgent } from '@troupe/protocol/agent'
 import { ApiError } from '@troupe/protocol/error'
 import type { McpServer } from '@troupe/protocol/mcp'
-import type { AgentStore } from '../store/agents.ts'
+import type { Store } from '../store/store.ts'
 import { requireAgent } from './find-agent.ts'
 import { assertAllowed } from './mcp-servers.ts'
 import { mergeFields } from './merge-agent.ts'
 import { wholeRoster, rosterOf } from './multiagent.ts'
+import { pinSkills } from './pin-skills.ts'
 import { type AgentLimits, resolveAgent, sessionAgent } from './resolve-agent.ts'
 
 /**
@@ -13,7 +14,7 @@ import { type AgentLimits, resolveAgent, sessionAgent } from './resolve-agent.ts
  * subagents. Throws `agent_not_found`, `agent_archived`, and what `defineAgent` throws.
  */
 export async function agentOfSession(
-  store: AgentStore,
+  { agents: store, skills }: Pick<Store, 'agents' | 'skills'>,
   workspaceId: string,
   param: AgentParam | undefined,
   { defaultModel, ...limits }: AgentLimits & { defaultModel: string | null },
@@ -22,7 +23,8 @@ export async function agentOfSession(
   if (param === undefined) return resolveAgent(param, defaultModel)
   if (typeof param === 'object' && param.type === 'inline') {
     const multiagent = await rosterOf(store, workspaceId, param.multiagent, null)
-    return whole(resolveAgent({ ...param, multiagent }, defaultModel, limits))
+    const pinned = await pinSkills(skills, workspaceId, param.skills)
+    return whole(resolveAgent({ ...param, multiagent, skills: pinned }, defaultModel, limits))
   }
   const { id, version } = typeof param === 'string' ? { id: param, version: undefined } : param
   const found = await requireAgent(store, workspaceId, id, version ?? undefined)
@@ -31,8 +33,11 @@ export async function agentOfSession(
   let { definition } = found
   if (typeof param === 'object' && param.type === 'agent_with_overrides') {
     const multiagent = await rosterOf(store, workspaceId, param.multiagent, definition.multiagent)
-    definition = mergeFields(definition, { ...param, multiagent }, limits)
+    const pinned = await pinSkills(skills, workspaceId, param.skills)
+    definition = mergeFields(definition, { ...param, multiagent, skills: pinned }, limits)
   }
+  // What it was saved with may be gone.
+  await pinSkills(skills, workspaceId, definition.skills)
   // What was allowed when it was saved may not be any more.
   for (const server of definition.mcp_servers as McpServer[]) assertAllowed(server, limits.allowStdioMcp)
   return whole(sessionAgent(definition, found.id, found.version, defaultModel))

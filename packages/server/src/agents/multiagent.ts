@@ -66,7 +66,7 @@ async function references(store: AgentStore, workspaceId: string, entries: Roste
 
 /** A subagent is judged by its session's policy, so one with a stricter policy of its own is refused, not run without it. */
 function assertSubagent(id: string, definition: AgentDefinition): void {
-  const { tools, mcp_servers, multiagent, subagents, permission_rules, disallowed_tools, name } = definition
+  const { tools, mcp_servers, skills, multiagent, subagents, permission_rules, disallowed_tools, name } = definition
   if (multiagent || subagents.length > 0)
     throw new ApiError('validation_failed', `multiagent: agent ${id} starts agents itself; a roster is one level deep.`)
   if (!/^[^\p{Cc}(),*]{1,64}$/u.test(name))
@@ -74,6 +74,7 @@ function assertSubagent(id: string, definition: AgentDefinition): void {
       'validation_failed',
       `multiagent: the name of agent ${id} must have at most 64 characters, and no ( ) , or *.`,
     )
+  if (skills.length > 0) throw unsupported(`agent ${id} has skills, which subagents are`)
   if (mcp_servers.length > 0) throw unsupported(`agent ${id} has MCP servers, which subagents are`)
   if (tools.some(({ type }) => type === 'custom'))
     throw unsupported(`agent ${id} has custom tools, which subagents are`)

@@ -2,6 +2,7 @@ import type { AgentFields, InlineAgent, SessionAgent } from '@troupe/protocol/ag
 import { ApiError } from '@troupe/protocol/error'
 import { newId } from '@troupe/protocol/ids'
 import type { Multiagent } from '@troupe/protocol/multiagent'
+import type { PinnedSkill } from '@troupe/protocol/attached-skill'
 import type { AgentDefinition } from '@troupe/protocol/saved-agent'
 import { distinct, noSubagents } from './subagents.ts'
 import { toolRules } from './agent-tools.ts'
@@ -24,8 +25,11 @@ export interface AgentLimits {
 }
 const STRICTEST: AgentLimits = { allowStdioMcp: false }
 
-/** Fields of a request, its subagents looked up. */
-export type DefinedFields = Omit<AgentFields, 'multiagent'> & { multiagent?: Multiagent | null | undefined }
+/** Fields of a request, its subagents and skills looked up. */
+export type DefinedFields = Omit<AgentFields, 'multiagent' | 'skills'> & {
+  multiagent?: Multiagent | null | undefined
+  skills?: PinnedSkill[] | null | undefined
+}
 
 /**
  * What a request says about an agent, as it is kept: every field there, tools written out. Defining it again from what
@@ -33,7 +37,6 @@ export type DefinedFields = Omit<AgentFields, 'multiagent'> & { multiagent?: Mul
  * or rule of the wrong form, `mcp_server_refused` for an MCP server that may not be used.
  */
 export function defineAgent(fields: DefinedFields, name: string, limits: AgentLimits = STRICTEST): AgentDefinition {
-  if (fields.skills?.length) throw unsupported('agent.skills is not supported yet; leave it out.')
   const config = typeof fields.model === 'string' ? { id: fields.model } : fields.model
   const effort = fields.effort ?? (typeof config?.effort === 'string' ? config.effort : config?.effort?.type)
   if (config?.speed === 'fast') throw unsupported('model.speed "fast" is not supported yet.')
@@ -46,7 +49,7 @@ export function defineAgent(fields: DefinedFields, name: string, limits: AgentLi
     system: fields.system || null,
     tools,
     mcp_servers: mcpServers(fields.mcp_servers ?? [], tools, limits.allowStdioMcp),
-    skills: [],
+    skills: fields.skills ?? [],
     multiagent: fields.multiagent ?? null,
     subagents: distinct(fields.subagents ?? []),
     execution_identity: { type: 'service_account' },

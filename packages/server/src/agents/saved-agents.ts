@@ -12,15 +12,18 @@ import {
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../lib/clock.ts'
 import { AgentChanged, AgentLimit, type AgentRow, type AgentStore } from '../store/agents.ts'
+import type { SkillStore } from '../store/skills.ts'
 import type { SessionChange } from '../store/store.ts'
 import { requireAgent } from './find-agent.ts'
 import { mergeFields } from './merge-agent.ts'
 import { rosterOf, wholeRoster } from './multiagent.ts'
+import { pinSkills } from './pin-skills.ts'
 import { type AgentLimits, DEFAULT_AGENT_ID, defineAgent, sessionAgent } from './resolve-agent.ts'
 
 /** What the use cases work with, and whose agents they see. */
 export interface AgentContext {
   agents: AgentStore
+  skills: SkillStore
   clock: Clock
   workspaceId: string
   limits: AgentLimits & { defaultModel: string | null }
@@ -39,8 +42,9 @@ export async function createAgent(
   const { agents, clock, workspaceId, limits } = context
   assertIdentity(body)
   const multiagent = await rosterOf(agents, workspaceId, body.multiagent, null)
+  const skills = await pinSkills(context.skills, workspaceId, body.skills)
   const asked = {
-    ...defineAgent({ ...body, multiagent }, body.name, limits),
+    ...defineAgent({ ...body, multiagent, skills }, body.name, limits),
     metadata: body.metadata ?? {},
   }
   const definition = await withinBounds(context, asked)
@@ -65,7 +69,7 @@ export async function createAgent(
 export async function updateAgent(
   context: AgentContext,
   id: string,
-  { version, metadata, multiagent, ...fields }: UpdateAgent,
+  { version, metadata, multiagent, skills, ...fields }: UpdateAgent,
   ifMatch: number | null,
   effect: Effect,
 ): Promise<AgentRow> {
@@ -84,8 +88,9 @@ export async function updateAgent(
     if (ifMatch !== null && ifMatch !== row.version)
       throw new ApiError('precondition_failed', `If-Match names version ${ifMatch}; agent ${id} is at ${row.version}.`)
     const roster = await rosterOf(agents, workspaceId, multiagent, row.definition.multiagent)
+    const pinned = await pinSkills(context.skills, workspaceId, skills)
     const asked = {
-      ...mergeFields(row.definition, { ...fields, multiagent: roster }, limits),
+      ...mergeFields(row.definition, { ...fields, multiagent: roster, skills: pinned }, limits),
       metadata: mergeMetadata(row.definition, metadata),
     }
     const definition = await withinBounds(context, asked)

@@ -20,6 +20,7 @@ const AREAS: readonly { path: string; read: Need; write: Need }[] = [
   { path: '/v1/info', read: 'any', write: one('admin') },
   { path: '/v1/usage', read: one('usage:read'), write: one('admin') },
   { path: '/v1/agents', read: one('agents:read'), write: one('agents:write') },
+  { path: '/v1/skills', read: one('agents:read'), write: one('agents:write') },
   { path: '/v1/environments', read: one('environments:read'), write: one('environments:write') },
   { path: '/v1/files', read: one('files:read'), write: one('files:write') },
   { path: '/v1/deployments', read: one('deployments:read'), write: one('deployments:write') },

@@ -42,6 +42,7 @@ import { strictAnswers } from './strict.ts'
 import { withinPolicyOnly } from './within-policy.ts'
 import { originRoutes } from './routes/origin.ts'
 import { sessionRoutes } from './routes/sessions.ts'
+import { skillRoutes } from './routes/skills.ts'
 import { threadRoutes } from './routes/threads.ts'
 import { turnRoutes } from './routes/turns.ts'
 import { fileRoutes } from './routes/files.ts'
@@ -185,6 +186,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     clientToolRoutes(server, routes)
     webhookRoutes(server, routes)
     fileRoutes(server, routes)
+    skillRoutes(server, routes)
     queueRoutes(server, routes)
     usageRoutes(server, routes)
     accessRoutes(server, routes)

@@ -77,6 +77,8 @@ export interface AgentStart {
   recover: boolean
   /** Where it finds the tools of its client; null when it has none. */
   clientTools: ClientToolsEndpoint | null
+  /** The folder of its skills; null when it has none. */
+  skills: string | null
 }
 
 /** Milliseconds the end of a turn waits to hear what fills the context. */
@@ -124,12 +126,15 @@ export function startAgent(
     settingSources: [],
     settings: {
       cleanupPeriodDays: CLEANUP_PERIOD_DAYS,
+      // A skill's words could run commands before anybody judged them.
+      disableSkillShellExecution: true,
       // A process may make its parked call again before its hooks are there (measured). Then it asks by `canUseTool`,
       // and only what a rule says must be asked is asked for certain: in every permission mode, after hooks too.
       ...(start.redrive !== null && { permissions: { ask: [start.redrive] } }),
     },
     ...(agent.output_schema && { outputFormat: { type: 'json_schema' as const, schema: agent.output_schema } }),
     ...agentOptions(agent, start.clientTools, settings.allowStdioMcp),
+    ...(start.skills !== null && { plugins: [{ type: 'local', path: start.skills, skipMcpDiscovery: true }] }),
     includePartialMessages: true,
     // Without it a subagent's tool calls are told, and its words are not.
     forwardSubagentText: true,

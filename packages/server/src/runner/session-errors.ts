@@ -86,6 +86,10 @@ export const storeFailed = (reason: string): SessionError =>
     { side_effect_possible: true },
   )
 
+/** A skill of the agent was deleted since the session began. */
+export const skillMissing = (id: string): SessionError =>
+  exhausted('skill_missing', `The skill ${id} is no more; the agent goes on without it.`, { skill_id: id })
+
 /** The agent process ended before its turn did. */
 export function processEnded(exit: AgentExit, failure: Error | null): SessionError {
   const cause = exit.error ?? (exit.code === null && exit.signal === null ? failure : null)

@@ -48,8 +48,10 @@ import {
   processEnded,
   retryError,
   serverRestarted,
+  skillMissing,
   storeFailed,
 } from './session-errors.ts'
+import { mountSkills } from '../skills/mount-skills.ts'
 import { Seat } from './seat.ts'
 import { startedAs } from './started-as.ts'
 import { startedCommand } from './started-command.ts'
@@ -521,7 +523,8 @@ class SessionRun {
     await this.#learnThreads()
     const tools = customToolsOf(session.agent).length > 0 ? await clientTools(session.id) : null
     const redrive = parked && callName(parked)
-    const start = { resume, redrive, recover, clientTools: tools }
+    const skills = await this.#mountSkills(session)
+    const start = { resume, redrive, recover, clientTools: tools, skills }
     const env = prepareEnv(session)
     if (!resume) forgetTranscripts(env.CLAUDE_CONFIG_DIR)
     const seat = new Seat()
@@ -529,6 +532,18 @@ class SessionRun {
     this.#sit({ agent: started, seat, startedAs: startedAs(session), used: true }, session)
     this.#context.counted(resume ? 'resume' : 'cold')
     return started
+  }
+
+  /** The folder of the agent's skills; tells of those that are no more. */
+  async #mountSkills({ id, workspaceId, agent, currentTurnId }: SessionRow): Promise<string | null> {
+    if (agent.skills.length === 0) return null
+    const { store, settings, clock } = this.#context.sessions
+    const place = sessionPaths(settings.sessionsDir, id).skills
+    const { folder, missing } = await mountSkills(store.skills, workspaceId, agent.skills, place)
+    const at = clock.now()
+    const events = missing.map((skill) => newEvent('session.error', currentTurnId, at, { error: skillMissing(skill) }))
+    if (events.length > 0) await this.#commit({ sessionId: id, at, epoch: this.#epoch, events })
+    return folder
   }
 
   /** The agent has taken an input that was sent to it while it worked. */

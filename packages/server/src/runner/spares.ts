@@ -90,7 +90,7 @@ export class Spares implements SpareDesk {
   begun(session: SessionRow): void {
     const { agent, options } = session
     if (this.#options.max === 0 || this.#stopped || !options.ownWorkdir) return
-    if (customToolsOf(agent).length > 0 || agent.mcp_servers.length > 0) return
+    if (customToolsOf(agent).length > 0 || agent.mcp_servers.length > 0 || agent.skills.length > 0) return
     const kind = startedAs(session, OWN_WORKDIR)
     const known = this.#kinds.get(kind)?.begun ?? []
     this.#kinds.delete(kind)
@@ -157,6 +157,7 @@ export class Spares implements SpareDesk {
       redrive: null,
       recover: false,
       clientTools: null,
+      skills: null,
     })
     const live: LiveAgent = { agent, seat, startedAs: startedAs(session), used: false }
     this.#options.onThere(sessionId)

@@ -58,7 +58,7 @@ export async function assertWorkdir(cwd: string): Promise<void> {
 /** The folders of a session: everything the server makes for it on disk. */
 export function sessionPaths(sessionsDir: string, sessionId: string) {
   const root = join(sessionsDir, idToUuid(sessionId))
-  return { root, workdir: join(root, 'workdir'), configDir: join(root, 'claude') }
+  return { root, workdir: join(root, 'workdir'), configDir: join(root, 'claude'), skills: join(root, 'skills') }
 }
 
 /** Makes a session's own workdir; nobody else on the machine may look in. */

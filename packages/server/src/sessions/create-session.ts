@@ -87,7 +87,7 @@ export async function createFromRequest(
     return event as Extract<typeof event, { content: unknown }>
   })
   const { store, settings } = context
-  const named = await agentOfSession(store.agents, caller.workspaceId, body.agent, settings)
+  const named = await agentOfSession(store, caller.workspaceId, body.agent, settings)
   const agent = withOutputSchema(named, body.output_schema)
   try {
     const session = await createSession(

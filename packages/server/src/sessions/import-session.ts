@@ -30,7 +30,7 @@ export async function importSession(
   const there = await existing(context, caller, uuidToId('sesn', uuid), entries)
   if (there.session) return { session: there.session, converged: true }
   const wanted = {
-    agent: await agentOfSession(store.agents, caller.workspaceId, body.agent, settings),
+    agent: await agentOfSession(store, caller.workspaceId, body.agent, settings),
     cwd: body.cwd ?? null,
     env: body.env ?? {},
     maxTurns: null,

@@ -1,5 +1,6 @@
 import { AGENTS_MIGRATION } from './sqlite-agents.ts'
 import { BRANCHES_MIGRATION, REWINDS_MIGRATION } from './branches.ts'
+import { SKILLS_MIGRATION } from './sqlite-skills.ts'
 import { FILES_MIGRATION } from './sqlite-files.ts'
 import { QUEUE_MIGRATION } from './queue-schema.ts'
 import { RETENTION_MIGRATION } from './retention.ts'
@@ -378,4 +379,5 @@ export const MIGRATIONS: readonly string[] = [
   FILES_MIGRATION,
   RUNNING_CAPS_MIGRATION,
   RETENTION_MIGRATION,
+  SKILLS_MIGRATION,
 ]

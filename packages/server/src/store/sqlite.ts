@@ -25,7 +25,9 @@ import { sqliteAgents } from './sqlite-agents.ts'
 import { type SqlRunner, sqliteApprovals, writeApprovals } from './sqlite-approvals.ts'
 import type { FileStore } from './files.ts'
 import { type RetentionStore, sqliteRetention } from './retention.ts'
+import type { SkillStore } from './skills.ts'
 import { sqliteFiles } from './sqlite-files.ts'
+import { sqliteSkills } from './sqlite-skills.ts'
 import { type SqliteAccess, sqliteWebhooks } from './sqlite-webhooks.ts'
 import type { EventsTable, SessionsTable, Tables, ThreadsTable, TurnsTable } from './schema.ts'
 import { sumLedger } from './sum-ledger.ts'
@@ -123,6 +125,7 @@ export class SqliteStore implements Store {
   readonly #statements = new Map<string, Sqlite.Statement>()
   readonly webhooks: WebhookStore
   readonly files: FileStore
+  readonly skills: SkillStore
   readonly retention: RetentionStore
   readonly approvals: ApprovalStore
   readonly keys: KeyStore
@@ -151,6 +154,7 @@ export class SqliteStore implements Store {
     }
     this.webhooks = sqliteWebhooks(access)
     this.files = sqliteFiles(access)
+    this.skills = sqliteSkills(access)
     this.retention = sqliteRetention(access, retentionMs)
     this.keys = sqliteKeys(access)
     this.agents = sqliteAgents(access)

@@ -10,6 +10,7 @@ import type { SearchFilter } from './search.ts'
 import type { TotalsStore } from './totals.ts'
 import type { KeyStore } from './keys.ts'
 import type { FileStore } from './files.ts'
+import type { SkillStore } from './skills.ts'
 import type { RetentionStore } from './retention.ts'
 import type { WebhookStore } from './webhooks.ts'
 import type { PromptCache, TurnStatus } from '@troupe/protocol/turn'
@@ -440,6 +441,7 @@ export class StorageUnavailable extends Error {
 export interface Store {
   readonly webhooks: WebhookStore
   readonly files: FileStore
+  readonly skills: SkillStore
   readonly retention: RetentionStore
   readonly approvals: ApprovalStore
   readonly keys: KeyStore

@@ -41,6 +41,7 @@ export function agentRoutes(server: Server, { sessions, cursors, clock }: RouteC
   const { agents } = sessions.store
   const of = ({ caller }: FastifyRequest): AgentContext => ({
     agents,
+    skills: sessions.store.skills,
     clock,
     workspaceId: caller.workspaceId,
     limits: sessions.settings,
