@@ -57,7 +57,7 @@ const Cwd = z.string().min(1).max(4096)
 export const CreateDeployment = z.object({
   name: Name,
   agent: AgentToDeploy,
-  environment_id: z.string().max(128).optional().describe('Default and only one so far: `env_default`'),
+  environment_id: z.string().max(128).optional().describe('Default: `env_default`; each session has it as it is then'),
   initial_events: InitialEvents,
   description: Description.nullish(),
   metadata: Metadata.optional(),

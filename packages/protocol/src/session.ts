@@ -52,7 +52,11 @@ const ConcurrencyKey = z.string().min(1).max(255)
 
 export const CreateSession = z.object({
   agent: AgentParam.optional().describe('Default: the built-in `agent_default`'),
-  environment_id: z.string().max(128).optional().describe('Default and only one so far: `env_default`'),
+  environment_id: z
+    .string()
+    .max(128)
+    .optional()
+    .describe('Default: the built-in `env_default`. The session keeps what it is now'),
   cwd: z
     .string()
     .min(1)
@@ -195,6 +199,7 @@ export const ListSessions = PageQuery.extend({
   include_archived: z.stringbool().optional(),
   external_id: z.string().max(255).optional(),
   agent_id: z.string().max(128).optional(),
+  environment_id: z.string().max(128).optional(),
   'stop_reason[]': oneOrMany(z.string().max(64)),
   q: z
     .string()

@@ -32,6 +32,7 @@ import { ClientToolTokens } from './sessions/client-tools.ts'
 import type { SessionContext } from './sessions/context.ts'
 import { finishRestores } from './sessions/rewind-session.ts'
 import { Retention } from './sessions/expire-sessions.ts'
+import { sessionVariables } from './sessions/session-environment.ts'
 import { sessionToWire } from './sessions/session-status.ts'
 import { sweepFolders } from './sessions/sweep-folders.ts'
 import { Git } from './snapshots/git.ts'
@@ -186,7 +187,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
           makeConfigDir(configDir, model.storedLogin)
           return agentEnv({
             server: config.env,
-            caller: session.options.env,
+            caller: sessionVariables(session.options),
             configDir,
             version,
             background: config.background_seconds > 0,

@@ -8,6 +8,7 @@ import { ApiError } from '@troupe/protocol/error'
 import { newId } from '@troupe/protocol/ids'
 import { isDeepStrictEqual } from 'node:util'
 import { requireAgent } from '../agents/find-agent.ts'
+import { startableEnvironment } from '../environments/find-environment.ts'
 import { type Caller, holds } from '../sessions/caller.ts'
 import type { SessionContext } from '../sessions/context.ts'
 import { refuseLater, unsupported } from '../sessions/create-session.ts'
@@ -33,7 +34,7 @@ export function assertStarts(caller: Caller): void {
 /**
  * Saves a deployment. Its scheduled runs are sessions of the caller, within the policies that hold for it then. Throws
  * `scope_missing`, `validation_failed`, `unsupported_feature`, `agent_not_found`, `agent_archived`,
- * `environment_not_found`, `deployment_limit`.
+ * `environment_not_found`, `environment_archived`, `deployment_limit`.
  */
 export async function createDeployment(
   context: SessionContext,
@@ -44,6 +45,7 @@ export async function createDeployment(
   assertStarts(caller)
   assertKnown(body)
   const { clock, store } = context
+  await startableEnvironment(store.environments, caller.workspaceId, body.environment_id)
   const at = clock.now()
   const id = newId('depl')
   const schedule = body.schedule ? wholeSchedule(body.schedule) : null
@@ -90,6 +92,8 @@ export async function updateDeployment(
 ): Promise<DeploymentRow> {
   assertStarts(caller)
   assertKnown(change)
+  if (change.environment_id !== undefined)
+    await startableEnvironment(context.store.environments, caller.workspaceId, change.environment_id)
   const agent = change.agent === undefined ? {} : await pinned(context, caller, change.agent)
   const schedule = change.schedule && wholeSchedule(change.schedule)
   return decide(context, caller, id, effect, (row, at) => {
@@ -174,7 +178,6 @@ async function decide(
 /** Refuses what later versions bring. */
 function assertKnown(body: UpdateDeployment): void {
   refuseLater({
-    environment_id: body.environment_id,
     resources: body.resources ?? undefined,
     vault_ids: body.vault_ids ?? undefined,
   })

@@ -113,6 +113,7 @@ function failureOf(error: unknown): RunFailure | null {
   const { message } = error
   if (error.code === 'agent_archived' || error.code === 'agent_not_found')
     return { type: 'agent_archived_error', message, pauses: true }
+  if (error.code === 'environment_archived') return { type: 'environment_archived_error', message, pauses: true }
   if (error.code === 'environment_not_found') return { type: 'environment_not_found_error', message, pauses: true }
   if (error.status === 429) return { type: 'session_rate_limited_error', message, pauses: false }
   if (error.status >= 500) return { type: 'unknown_error', message, pauses: false }

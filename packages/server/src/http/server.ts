@@ -45,6 +45,7 @@ import { sessionRoutes } from './routes/sessions.ts'
 import { skillRoutes } from './routes/skills.ts'
 import { threadRoutes } from './routes/threads.ts'
 import { turnRoutes } from './routes/turns.ts'
+import { environmentRoutes } from './routes/environments.ts'
 import { fileRoutes } from './routes/files.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 import { accessRoutes } from './routes/access.ts'
@@ -187,6 +188,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     webhookRoutes(server, routes)
     fileRoutes(server, routes)
     skillRoutes(server, routes)
+    environmentRoutes(server, routes)
     queueRoutes(server, routes)
     usageRoutes(server, routes)
     accessRoutes(server, routes)

@@ -1,9 +1,8 @@
-import { rm } from 'node:fs/promises'
 import type { SDKMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { Logger } from '../lib/logger.ts'
 import type { Wakeups } from '../log/wakeups.ts'
-import { sessionPaths } from '../sessions/admission.ts'
 import type { SessionContext } from '../sessions/context.ts'
+import { removeFolders } from '../sessions/session-folders.ts'
 import type { AgentProcess } from './agent-process.ts'
 import type { Seat } from './seat.ts'
 import { startedAs } from './started-as.ts'
@@ -142,8 +141,7 @@ export class LiveAgents {
   /** It may have written into the folder of a session that was erased while it was on its way out. */
   async #sweep(sessionId: string): Promise<void> {
     const { store, settings } = this.#sessions
-    if (await store.isDeleted(sessionId))
-      await rm(sessionPaths(settings.sessionsDir, sessionId).root, { recursive: true, force: true })
+    if (await store.isDeleted(sessionId)) await removeFolders(settings.sessionsDir, sessionId)
   }
 
   /** Ends it when it says that it works, or is gone. What it says otherwise is nobody's. */

@@ -1,9 +1,8 @@
 import { newId } from '@troupe/protocol/ids'
-import { rm } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Service } from '../lib/service.ts'
 import { DISPATCH } from '../log/wakeups.ts'
-import { sessionPaths } from '../sessions/admission.ts'
+import { removeFolders } from '../sessions/session-folders.ts'
 import { expireApproval } from '../sessions/decide-approval.ts'
 import type { SessionRow } from '../store/store.ts'
 import type { Admission } from '../sessions/queue-status.ts'
@@ -211,8 +210,7 @@ export class Runner implements Service {
   /** A session may be erased while its last process is still on its way out and writing. */
   async #sweepErased(id: string): Promise<void> {
     const { store, settings } = this.#context.sessions
-    if (await store.isDeleted(id))
-      await rm(sessionPaths(settings.sessionsDir, id).root, { recursive: true, force: true })
+    if (await store.isDeleted(id)) await removeFolders(settings.sessionsDir, id)
   }
 
   async #renew(): Promise<void> {

@@ -1,8 +1,7 @@
 import { newId } from '@troupe/protocol/ids'
-import { rm } from 'node:fs/promises'
 import { customToolsOf } from '../agents/agent-tools.ts'
-import { makeWorkdir, sessionPaths } from '../sessions/admission.ts'
 import type { SpareDesk } from '../sessions/context.ts'
+import { makeWorkdir, removeFolders } from '../sessions/session-folders.ts'
 import type { SessionRow } from '../store/store.ts'
 import { startAgent } from './agent-process.ts'
 import type { LiveAgent } from './live-agents.ts'
@@ -149,7 +148,7 @@ export class Spares implements SpareDesk {
     const { sessions, agent: settings, prepareEnv } = this.#context
     const { like } = this.#kinds.get(kind)!
     const sessionId = newId('sesn')
-    const cwd = await makeWorkdir(sessions.settings.sessionsDir, sessionId)
+    const cwd = await makeWorkdir(sessions.settings.sessionsDir, sessionId, like.options)
     const session: SessionRow = { ...like, id: sessionId, cwd }
     const seat = new Seat()
     const agent = startAgent(settings, session, prepareEnv(session), seat.judge, {
@@ -187,7 +186,7 @@ export class Spares implements SpareDesk {
     const { sessions, logger } = this.#context
     agent.kill()
     const gone = agent.exited
-      .then(() => rm(sessionPaths(sessions.settings.sessionsDir, sessionId).root, { recursive: true, force: true }))
+      .then(() => removeFolders(sessions.settings.sessionsDir, sessionId))
       .catch((err: unknown) => logger.warn({ err }, 'the folder of a spare agent could not be removed'))
       .finally(() => {
         this.#leaving.delete(gone)

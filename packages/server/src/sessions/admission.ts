@@ -1,7 +1,7 @@
 import type { PermissionMode } from '@troupe/protocol/agent'
 import { ApiError, type FieldError } from '@troupe/protocol/error'
 import { type ContentBlock, MAX_PROMPT_BYTES } from '@troupe/protocol/event'
-import { mkdir, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { idToUuid } from '@troupe/protocol/ids'
 import { refusedEnvName } from '../agents/env-policy.ts'
@@ -59,11 +59,4 @@ export async function assertWorkdir(cwd: string): Promise<void> {
 export function sessionPaths(sessionsDir: string, sessionId: string) {
   const root = join(sessionsDir, idToUuid(sessionId))
   return { root, workdir: join(root, 'workdir'), configDir: join(root, 'claude'), skills: join(root, 'skills') }
-}
-
-/** Makes a session's own workdir; nobody else on the machine may look in. */
-export async function makeWorkdir(sessionsDir: string, sessionId: string): Promise<string> {
-  const { workdir } = sessionPaths(sessionsDir, sessionId)
-  await mkdir(workdir, { recursive: true, mode: 0o700 })
-  return workdir
 }

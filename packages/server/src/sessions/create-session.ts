@@ -1,10 +1,11 @@
 import type { PermissionRule, SessionAgent } from '@troupe/protocol/agent'
 import type { ApprovalPolicy } from '@troupe/protocol/approval'
+import { DEFAULT_ENVIRONMENT_ID } from '@troupe/protocol/environment'
 import { ApiError } from '@troupe/protocol/error'
 import { newId } from '@troupe/protocol/ids'
 import type { CreateSession } from '@troupe/protocol/session'
-import { rm } from 'node:fs/promises'
 import { agentOfSession } from '../agents/agent-of-session.ts'
+import { startableEnvironment } from '../environments/find-environment.ts'
 import { assertRules } from '../agents/resolve-agent.ts'
 import {
   type ApprovalSettings,
@@ -15,7 +16,7 @@ import {
   type SessionRow,
 } from '../store/store.ts'
 import type { RunWrite } from '../store/deployments.ts'
-import { assertCanRun, assertEnv, assertWorkdir, makeWorkdir, promptText, sessionPaths } from './admission.ts'
+import { assertCanRun, assertEnv, assertWorkdir, promptText } from './admission.ts'
 import type { Caller } from './caller.ts'
 import { budgetCents } from './budget.ts'
 import { requireSession } from './change-session.ts'
@@ -24,6 +25,8 @@ import { newEvent } from './new-event.ts'
 import { assertDailyBudget, withinPolicies } from './key-policy.ts'
 import { type Input, queueTurn } from './queue-turn.ts'
 import { type OwnRetention, retentionToKeep } from './retention.ts'
+import { assertNames, defaultLimits, lesser } from './session-environment.ts'
+import { makeWorkdir, removeFolders } from './session-folders.ts'
 import { withOutputSchema } from './session-schema.ts'
 import { idOfClient } from './send-events.ts'
 
@@ -50,6 +53,8 @@ export interface NewSession {
   rules: PermissionRule[]
   /** Absent: as the server is set. */
   snapshots?: 'auto' | 'on' | 'off' | undefined
+  /** Absent: `env_default`. */
+  environment?: SessionOptions['environment'] | undefined
   /** Absent: as its workspace, else the server, says. */
   retention?: OwnRetention | undefined
   /** Started by a deployment. */
@@ -89,6 +94,7 @@ export async function createFromRequest(
   const { store, settings } = context
   const named = await agentOfSession(store, caller.workspaceId, body.agent, settings)
   const agent = withOutputSchema(named, body.output_schema)
+  const place = await startableEnvironment(store.environments, caller.workspaceId, body.environment_id)
   try {
     const session = await createSession(
       context,
@@ -96,6 +102,7 @@ export async function createFromRequest(
       {
         agent,
         cwd: body.cwd ?? null,
+        environment: place.id === DEFAULT_ENVIRONMENT_ID ? undefined : { id: place.id, config: place.config },
         env: body.env ?? {},
         maxTurns: body.limits?.max_turns ?? null,
         turnTimeoutSeconds: body.limits?.turn_timeout_seconds ?? null,
@@ -114,7 +121,7 @@ export async function createFromRequest(
         queue: {
           priority: body.priority ?? 0,
           concurrencyKey: body.concurrency_key ?? null,
-          maxQueueMs: body.limits?.max_queue_seconds ? body.limits.max_queue_seconds * 1000 : null,
+          maxQueueMs: inMs(body.limits?.max_queue_seconds ?? defaultLimits(place).max_queue_seconds),
         },
       },
       idempotency,
@@ -128,6 +135,8 @@ export async function createFromRequest(
     return { session: existing, converged: true }
   }
 }
+
+const inMs = (seconds: number | null): number | null => (seconds === null ? null : seconds * 1000)
 
 export const approvalSettings = (policy: ApprovalPolicy): ApprovalSettings => ({
   holdSeconds: policy.hold_seconds ?? 0,
@@ -147,17 +156,25 @@ export async function createSession(
   idempotency: Idempotency | null,
 ): Promise<SessionRow> {
   const { settings, log, clock } = context
-  const bounded = { ...asked, budgetCents: asked.budgetCents ?? null }
+  const { environment } = asked
+  const bounded = {
+    ...asked,
+    budgetCents: asked.budgetCents ?? null,
+    environmentId: environment?.id ?? DEFAULT_ENVIRONMENT_ID,
+  }
   const request = await withinPolicies(caller.policies, bounded, settings.defaultModel)
   if (request.inputs.length > 0) await assertDailyBudget(context, caller)
   assertCanRun(settings, request.agent.permission_mode)
   assertEnv(request.env)
-  const named = request.cwd ?? settings.defaultCwd
+  assertNames(environment, request.env)
+  const usual = defaultLimits(environment)
+  // An environment of one's own says where workdirs are; the server's default is that of the built-in one.
+  const named = request.cwd ?? (environment ? null : settings.defaultCwd)
   if (named !== null) await assertWorkdir(named)
   const options: SessionOptions = {
     env: request.env,
-    maxTurns: request.maxTurns,
-    turnTimeoutSeconds: request.turnTimeoutSeconds ?? null,
+    maxTurns: asked.maxTurns ?? lesser(request.maxTurns, usual.max_turns),
+    turnTimeoutSeconds: request.turnTimeoutSeconds ?? usual.turn_timeout_seconds,
     budgetCents: request.budgetCents ?? null,
     ownWorkdir: named === null,
     source: request.source,
@@ -166,12 +183,13 @@ export async function createSession(
     rules: request.rules,
     ...(request.snapshots && { snapshots: request.snapshots }),
     ...(request.retention && { retention: request.retention }),
+    ...(environment && { environment }),
     modelSource: settings.modelSource === 'demo' ? 'demo' : 'configured',
   }
   const like = { workspaceId: caller.workspaceId, agent: request.agent, options }
   const spare = named === null ? context.spares.take(like) : null
   const id = spare ?? newId('sesn')
-  const cwd = named ?? (await makeWorkdir(settings.sessionsDir, id))
+  const cwd = named ?? (await makeWorkdir(settings.sessionsDir, id, options))
   const at = clock.now()
   const { deployment } = request
   const origin = deployment ? { ...options, deploymentId: deployment.id } : options
@@ -198,7 +216,7 @@ export async function createSession(
       ...(idempotency && { effect: { ...idempotency, result: JSON.stringify({ session_id: id }) } }),
     })
   } catch (error) {
-    if (named === null) await rm(sessionPaths(settings.sessionsDir, id).root, { recursive: true, force: true })
+    if (named === null) await removeFolders(settings.sessionsDir, id)
     throw error
   }
   return requireSession(context, id)
@@ -258,12 +276,7 @@ export const unsupported = (what: string) =>
   new ApiError('unsupported_feature', `${what} is not supported by this version; see the capabilities at /v1/info.`)
 
 /** Says no to what later versions bring, instead of ignoring it. */
-export function refuseLater(body: Pick<CreateSession, 'resources' | 'vault_ids' | 'environment_id'>): void {
+export function refuseLater(body: Pick<CreateSession, 'resources' | 'vault_ids'>): void {
   if (body.resources?.length) throw unsupported('resources')
   if (body.vault_ids?.length) throw unsupported('vault_ids')
-  if (body.environment_id !== undefined && body.environment_id !== 'env_default')
-    throw new ApiError(
-      'environment_not_found',
-      `Environment ${body.environment_id} does not exist; "env_default" is the only one so far.`,
-    )
 }

@@ -1,10 +1,10 @@
 import { ApiError } from '@troupe/protocol/error'
 import type { UpdateSession } from '@troupe/protocol/session'
-import { rm } from 'node:fs/promises'
 import type { z } from 'zod'
 import type { SessionRow, SessionPatch } from '../store/store.ts'
 import { NoSuchSession, VersionConflict } from '../store/store.ts'
-import { assertCanRun, sessionPaths } from './admission.ts'
+import { assertCanRun } from './admission.ts'
+import { removeFolders } from './session-folders.ts'
 import { changeSession, type Decision, requireSession } from './change-session.ts'
 import { changedPlace } from './queue-place.ts'
 import { changedAgent } from './session-agent.ts'
@@ -168,8 +168,7 @@ async function erase(
     }
   }
   // A workdir the caller named is the caller's; only what the server made is removed.
-  const { root } = sessionPaths(context.settings.sessionsDir, sessionId)
-  await rm(root, { recursive: true, force: true }).catch((error: NodeJS.ErrnoException) => {
+  await removeFolders(context.settings.sessionsDir, sessionId).catch((error: NodeJS.ErrnoException) => {
     // The last process is still on its way out and writing; its run removes the rest when it has gone.
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EBUSY') throw error
   })

@@ -1,10 +1,10 @@
 import type { ForkSession } from '@troupe/protocol/branch'
 import { ApiError } from '@troupe/protocol/error'
 import { idToUuid, newId } from '@troupe/protocol/ids'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import type { Snapshots } from '../snapshots/snapshots.ts'
 import { NO_USAGE, type SessionRow } from '../store/store.ts'
-import { assertCanRun, makeWorkdir, sessionPaths } from './admission.ts'
+import { assertCanRun, sessionPaths } from './admission.ts'
 import { type BranchPoint, branchPoint } from './branch-point.ts'
 import type { Caller } from './caller.ts'
 import { requireSession } from './change-session.ts'
@@ -13,6 +13,7 @@ import type { Idempotency } from './create-session.ts'
 import { asApiError } from './diff-session.ts'
 import { sessionWithin } from './key-policy.ts'
 import { newEvent } from './new-event.ts'
+import { makeWorkdir, removeFolders } from './session-folders.ts'
 import { transcriptRewriter } from './rewrite-transcript.ts'
 
 /** What of a session may be copied in one step: the store does nothing else meanwhile. */
@@ -55,7 +56,7 @@ export async function forkSession(
           'session_too_large',
           `Session ${sourceId} has ${size.events} events and ${size.transcript} characters of transcript before that; at most ${MAX_EVENTS} and ${MAX_TRANSCRIPT_CHARS} are forked.`,
         )
-      const cwd = share ? source.cwd : await makeWorkdir(settings.sessionsDir, id)
+      const cwd = share ? source.cwd : await makeWorkdir(settings.sessionsDir, id, source.options)
       await mkdir(root, { recursive: true, mode: 0o700 })
       const files = share
         ? { files: 'share', not_restored: [] }
@@ -79,7 +80,7 @@ export async function forkSession(
       return requireSession(context, id)
     })
   } catch (error) {
-    if (!(await store.hasSession(id))) await rm(root, { recursive: true, force: true })
+    if (!(await store.hasSession(id))) await removeFolders(settings.sessionsDir, id)
     throw error
   }
 }

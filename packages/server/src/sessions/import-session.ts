@@ -1,15 +1,16 @@
 import type { ImportSession } from '@troupe/protocol/branch'
+import { DEFAULT_ENVIRONMENT_ID } from '@troupe/protocol/environment'
 import { ApiError } from '@troupe/protocol/error'
 import { newId, newUuid, uuidToId } from '@troupe/protocol/ids'
-import { rm } from 'node:fs/promises'
 import { agentOfSession } from '../agents/agent-of-session.ts'
 import { ExternalIdTaken, type NewEvent, type SessionRow, type TurnRow } from '../store/store.ts'
-import { assertCanRun, assertEnv, assertWorkdir, makeWorkdir, sessionPaths } from './admission.ts'
+import { assertCanRun, assertEnv, assertWorkdir } from './admission.ts'
 import type { Caller } from './caller.ts'
 import { requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import { approvalSettings, emptySession, type Idempotency } from './create-session.ts'
 import { withinPolicies } from './key-policy.ts'
+import { makeWorkdir, removeFolders } from './session-folders.ts'
 import { newEvent } from './new-event.ts'
 import { type Entry, parseTranscript, type PastTurn, pastTurns } from './parse-transcript.ts'
 import { transcriptRewriter } from './rewrite-transcript.ts'
@@ -33,6 +34,7 @@ export async function importSession(
     agent: await agentOfSession(store, caller.workspaceId, body.agent, settings),
     cwd: body.cwd ?? null,
     env: body.env ?? {},
+    environmentId: DEFAULT_ENVIRONMENT_ID,
     maxTurns: null,
     budgetCents: null,
   }
@@ -44,7 +46,7 @@ export async function importSession(
   const id = uuidToId('sesn', ownUuid)
   const named = body.cwd ?? settings.defaultCwd
   if (named !== null) await assertWorkdir(named)
-  const cwd = named ?? (await makeWorkdir(settings.sessionsDir, id))
+  const cwd = named ?? (await makeWorkdir(settings.sessionsDir, id, {}))
   const at = clock.now()
   const turns = pastTurns(entries, () => newId('sevt'))
   const request = {
@@ -108,7 +110,7 @@ export async function importSession(
   } catch (error) {
     // Somebody else was quicker, and the folder is theirs: look again at what is there.
     if (error instanceof ExternalIdTaken) return importSession(context, caller, body, idempotency)
-    if (named === null) await rm(sessionPaths(settings.sessionsDir, id).root, { recursive: true, force: true })
+    if (named === null) await removeFolders(settings.sessionsDir, id)
     throw error
   }
   return { session: await requireSession(context, id), converged: false }

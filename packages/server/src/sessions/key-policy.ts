@@ -1,4 +1,5 @@
 import type { SessionAgent } from '@troupe/protocol/agent'
+import { DEFAULT_ENVIRONMENT_ID } from '@troupe/protocol/environment'
 import { ApiError } from '@troupe/protocol/error'
 import { realpath } from 'node:fs/promises'
 import { sep } from 'node:path'
@@ -14,6 +15,8 @@ export interface Bounded {
   /** A workdir that was named; null: the server made one, or chose its own. */
   cwd: string | null
   env: Record<string, string>
+  /** Where it is to begin, or has begun; null: not asked about. */
+  environmentId: string | null
   maxTurns: number | null
   budgetCents: number | null
 }
@@ -22,8 +25,8 @@ const whose = ({ kind }: PolicyOf): string => `The policy of the ${kind}`
 
 /**
  * What was asked for within the policies that hold: tools that they deny are denied, and where nothing was named their
- * bounds stand. Throws `permission_mode_not_allowed`, `model_not_allowed`, `cwd_not_allowed`, `env_not_allowed` and
- * `limit_not_allowed` for what goes beyond one of them.
+ * bounds stand. Throws `permission_mode_not_allowed`, `model_not_allowed`, `cwd_not_allowed`, `env_not_allowed`,
+ * `environment_not_allowed` and `limit_not_allowed` for what goes beyond one of them.
  */
 export async function withinPolicies<T extends Bounded>(
   policies: readonly PolicyOf[],
@@ -65,6 +68,12 @@ async function within<T extends Bounded>(each: PolicyOf, asked: T, defaultModel:
       'cwd_not_allowed',
       `${whose(each)} does not have the workdir ${JSON.stringify(cwd)}; it has ${list(roots)}, links followed. Leave cwd out for a fresh one.`,
     )
+  const places = policy.environments
+  if (places && asked.environmentId !== null && !places.includes(asked.environmentId))
+    throw new ApiError(
+      'environment_not_allowed',
+      `${whose(each)} does not have the environment ${asked.environmentId}; it has ${list(places)}.`,
+    )
   const names = policy.env_names
   const strange = names && Object.keys(env).find((name) => !names.some((pattern) => fits(pattern, name, true)))
   if (strange !== undefined && names)
@@ -90,7 +99,7 @@ const isModelIn = (models: readonly string[], model: string, defaultModel: strin
   models.some((pattern) => fits(pattern, model, true) || (pattern === 'default' && model === defaultModel))
 
 /** Whether a folder lies in one of others, or is one, where links lead. One that is not there lies nowhere. */
-async function liesIn(cwd: string, roots: readonly string[]): Promise<boolean> {
+export async function liesIn(cwd: string, roots: readonly string[]): Promise<boolean> {
   const place = await realpath(cwd).catch(() => null)
   if (place === null) return false
   for (const root of roots) {
@@ -126,6 +135,7 @@ const boundedOf = ({ agent, cwd, options }: Pick<SessionRow, 'agent' | 'cwd' | '
   agent,
   cwd: options.ownWorkdir ? null : cwd,
   env: options.env,
+  environmentId: options.environment?.id ?? DEFAULT_ENVIRONMENT_ID,
   maxTurns: options.maxTurns,
   budgetCents: options.budgetCents ?? null,
 })
@@ -148,7 +158,7 @@ export async function agentWithin(
   agent: SessionAgent,
   defaultModel: string | null,
 ): Promise<SessionAgent> {
-  const plain = { agent, cwd: null, env: {}, maxTurns: null, budgetCents: null }
+  const plain = { agent, cwd: null, env: {}, environmentId: null, maxTurns: null, budgetCents: null }
   return (await withinPolicies(policies, plain, defaultModel)).agent
 }
 

@@ -1,4 +1,5 @@
 import type { Approval, ApprovalPolicy, RequiredAction } from '@troupe/protocol/approval'
+import { DEFAULT_ENVIRONMENT_ID } from '@troupe/protocol/environment'
 import { idToUuid } from '@troupe/protocol/ids'
 import type { Session } from '@troupe/protocol/session'
 import type { Turn } from '@troupe/protocol/turn'
@@ -37,7 +38,7 @@ export async function sessionToWire(
     uuid: idToUuid(session.id),
     status: session.status,
     agent: session.agent,
-    environment_id: 'env_default',
+    environment_id: session.options.environment?.id ?? DEFAULT_ENVIRONMENT_ID,
     title: session.title,
     prompt: session.prompt === '' ? null : session.prompt.slice(0, PROMPT_CHARS),
     metadata: session.metadata,

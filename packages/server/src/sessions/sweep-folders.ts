@@ -1,7 +1,6 @@
 import { parseId } from '@troupe/protocol/ids'
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Store } from '../store/store.ts'
+import { removeFolders } from './session-folders.ts'
 
 /**
  * Removes folders whose session does not exist: a server that dies between making a folder and its session, or between
@@ -19,7 +18,7 @@ export async function sweepFolders(
     if (signal.aborted) break
     const id = parseId('sesn', name)
     if (id === null || (await store.hasSession(id))) continue
-    await rm(join(sessionsDir, name), { recursive: true, force: true })
+    await removeFolders(sessionsDir, id)
     removed++
   }
   return removed

@@ -1,3 +1,4 @@
+import { ENVIRONMENTS_MIGRATION } from './sqlite-environments.ts'
 import { AGENTS_MIGRATION } from './sqlite-agents.ts'
 import { BRANCHES_MIGRATION, REWINDS_MIGRATION } from './branches.ts'
 import { SKILLS_MIGRATION } from './sqlite-skills.ts'
@@ -380,4 +381,5 @@ export const MIGRATIONS: readonly string[] = [
   RUNNING_CAPS_MIGRATION,
   RETENTION_MIGRATION,
   SKILLS_MIGRATION,
+  ENVIRONMENTS_MIGRATION,
 ]

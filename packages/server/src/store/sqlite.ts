@@ -28,6 +28,8 @@ import { type RetentionStore, sqliteRetention } from './retention.ts'
 import type { SkillStore } from './skills.ts'
 import { sqliteFiles } from './sqlite-files.ts'
 import { sqliteSkills } from './sqlite-skills.ts'
+import type { EnvironmentStore } from './environments.ts'
+import { inEnvironment, sqliteEnvironments } from './sqlite-environments.ts'
 import { type SqliteAccess, sqliteWebhooks } from './sqlite-webhooks.ts'
 import type { EventsTable, SessionsTable, Tables, ThreadsTable, TurnsTable } from './schema.ts'
 import { sumLedger } from './sum-ledger.ts'
@@ -126,6 +128,7 @@ export class SqliteStore implements Store {
   readonly webhooks: WebhookStore
   readonly files: FileStore
   readonly skills: SkillStore
+  readonly environments: EnvironmentStore
   readonly retention: RetentionStore
   readonly approvals: ApprovalStore
   readonly keys: KeyStore
@@ -155,6 +158,7 @@ export class SqliteStore implements Store {
     this.webhooks = sqliteWebhooks(access)
     this.files = sqliteFiles(access)
     this.skills = sqliteSkills(access)
+    this.environments = sqliteEnvironments(access)
     this.retention = sqliteRetention(access, retentionMs)
     this.keys = sqliteKeys(access)
     this.agents = sqliteAgents(access)
@@ -672,7 +676,7 @@ function sessionsWhere(filter: SessionFilter) {
     if (filter.externalId !== undefined) all.push(eb('external_id', '=', filter.externalId))
     if (filter.agentId !== undefined) all.push(eb('agent_id', '=', filter.agentId))
     if (filter.stopReasons) all.push(eb('stop_reason_type', 'in', filter.stopReasons))
-    return eb.and([...all, ...searchWhere(eb, filter)])
+    return eb.and([...all, ...inEnvironment(filter.environmentId), ...searchWhere(eb, filter)])
   }
 }
 

@@ -11,6 +11,8 @@ import type { TotalsStore } from './totals.ts'
 import type { KeyStore } from './keys.ts'
 import type { FileStore } from './files.ts'
 import type { SkillStore } from './skills.ts'
+import type { EnvironmentStore } from './environments.ts'
+import type { EnvironmentConfig } from '@troupe/protocol/environment'
 import type { RetentionStore } from './retention.ts'
 import type { WebhookStore } from './webhooks.ts'
 import type { PromptCache, TurnStatus } from '@troupe/protocol/turn'
@@ -107,6 +109,8 @@ export interface SessionOptions {
   rewinds?: number
   /** The deployment that started it. */
   deploymentId?: string
+  /** The environment that it began in, as it was then; absent: `env_default`. */
+  environment?: { id: string; config: EnvironmentConfig }
   /** Where it comes from. */
   forkedFrom?: { session_id: string; event_id: string | null }
 }
@@ -371,6 +375,7 @@ export interface SessionFilter extends SearchFilter {
   includeArchived?: boolean | undefined
   externalId?: string | undefined
   agentId?: string | undefined
+  environmentId?: string | undefined
   stopReasons?: string[] | undefined
 }
 
@@ -442,6 +447,7 @@ export interface Store {
   readonly webhooks: WebhookStore
   readonly files: FileStore
   readonly skills: SkillStore
+  readonly environments: EnvironmentStore
   readonly retention: RetentionStore
   readonly approvals: ApprovalStore
   readonly keys: KeyStore

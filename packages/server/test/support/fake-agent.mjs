@@ -3,6 +3,7 @@
  * A process that speaks the agent's stream-json and plays one fault. The Agent SDK itself drives it, so nothing is
  * mocked. The first word of the prompt is the part:
  *   say TEXT    answer TEXT              flood N    N messages, then a result
+ *   env NAME    answer what that variable of its environment is
  *   naps MS     answer after that time
  *   babbles     answer, and begin to speak again a moment later, unasked
  *   crash       exit 7 in mid-turn
@@ -217,6 +218,7 @@ const play = {
     text('second')
     holding = true
   },
+  env: (name) => play.say(process.env[name] ?? 'unset'),
   cost: (amount) => {
     total = Number(amount)
     play.say(`cost ${amount}`)

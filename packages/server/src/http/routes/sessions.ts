@@ -82,6 +82,7 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
         includeArchived: query.include_archived,
         externalId: query.external_id,
         agentId: query.agent_id,
+        environmentId: query.environment_id,
         stopReasons: query['stop_reason[]'],
         metadata: metadataFilter(request.url),
         words: searchWords(query.q),

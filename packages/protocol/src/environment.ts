@@ -1,0 +1,149 @@
+import { z } from 'zod'
+import { Metadata, page, PageQuery } from './session.ts'
+
+/** Environments of one workspace, archived ones too. */
+export const MAX_ENVIRONMENTS = 1000
+/** Bytes of an environment's config as JSON, at most: every session keeps a copy of it. */
+export const MAX_ENVIRONMENT_BYTES = 32 * 1024
+/** The built-in one, of every workspace and of none. */
+export const DEFAULT_ENVIRONMENT_ID = 'env_default'
+
+const Env = z
+  .record(z.string().min(1).max(256), z.string().max(32_768).nullable())
+  .refine((env) => Object.keys(env).length <= 128, { message: 'at most 128 variables' })
+  .describe(
+    'Variables of every agent that works here, replaced whole; null keeps the value that is there. Values are never shown',
+  )
+
+const EnvNames = z
+  .array(z.string().min(1).max(256))
+  .max(128)
+  .describe('Names that a request may set in `env` here, with `*`; null: any that are not refused')
+
+const EnvironmentLimits = z
+  .object({
+    max_turns: z.number().int().min(1).max(1000).nullish(),
+    turn_timeout_seconds: z.number().int().min(1).max(604_800).nullish(),
+    max_queue_seconds: z.number().int().min(1).max(604_800).nullish(),
+  })
+  .describe('`limits` of sessions that name none themselves')
+
+const AbsolutePath = z.string().min(1).max(4096).regex(/^\//, 'must be an absolute path')
+
+const Place = {
+  cwd_root: AbsolutePath.nullish().describe(
+    'Folder that workdirs are made in for sessions that name no `cwd`; null: in the data folder',
+  ),
+  env: Env.nullish(),
+  env_names: EnvNames.nullish(),
+  limits: EnvironmentLimits.nullish(),
+}
+
+/** Names of hosts as the sandbox takes them: `example.com`, `*.example.com`. */
+const HostName = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(/^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/, 'must be a host name such as example.com or *.example.com')
+
+const Networking = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('unrestricted') }),
+  z.object({
+    type: z.literal('limited'),
+    allowed_hosts: z.array(HostName).max(256).nullish(),
+    allow_mcp_servers: z.boolean().nullish(),
+    allow_package_managers: z.boolean().nullish(),
+  }),
+])
+
+const Packages = z.looseObject({
+  type: z.literal('packages').optional(),
+  apt: z.array(z.string().max(256)).max(256).nullish(),
+  cargo: z.array(z.string().max(256)).max(256).nullish(),
+  gem: z.array(z.string().max(256)).max(256).nullish(),
+  go: z.array(z.string().max(256)).max(256).nullish(),
+  npm: z.array(z.string().max(256)).max(256).nullish(),
+  pip: z.array(z.string().max(256)).max(256).nullish(),
+})
+
+const Paths = z.array(AbsolutePath).max(64).nullish()
+const Filesystem = z.object({
+  allow_write: Paths.describe('Paths that commands may write, besides the workdir'),
+  deny_write: Paths,
+  deny_read: Paths.describe('Paths that commands may not read'),
+  allow_read: Paths.describe('Paths within those of `deny_read` that they may'),
+})
+
+export const EnvironmentConfigParam = z
+  .union([
+    z.object({ type: z.literal('local'), ...Place }),
+    z.object({
+      type: z.literal('sandbox'),
+      ...Place,
+      networking: Networking.nullish(),
+      filesystem: Filesystem.nullish(),
+    }),
+    z.object({ type: z.literal('cloud'), networking: Networking.nullish(), packages: Packages.nullish() }),
+    z.looseObject({ type: z.enum(['container', 'self_hosted']) }),
+  ])
+  .describe('Omitted fields have their defaults, and on update what they were. `type` cannot change')
+export type EnvironmentConfigParam = z.infer<typeof EnvironmentConfigParam>
+
+/** An environment's config as it is kept: whole, and frozen in each session that begins in it. */
+interface PlaceConfig {
+  cwd_root: string | null
+  env: Record<string, string>
+  env_names: string[] | null
+  limits: Record<'max_turns' | 'turn_timeout_seconds' | 'max_queue_seconds', number | null>
+}
+export type NetworkingConfig =
+  | { type: 'unrestricted' }
+  | { type: 'limited'; allowed_hosts: string[]; allow_mcp_servers: boolean; allow_package_managers: boolean }
+export type FilesystemConfig = Record<'allow_write' | 'deny_write' | 'deny_read' | 'allow_read', string[]>
+export type EnvironmentConfig =
+  | ({ type: 'local' } & PlaceConfig)
+  | ({ type: 'sandbox'; networking: NetworkingConfig; filesystem: FilesystemConfig } & PlaceConfig)
+  | { type: 'cloud'; networking: NetworkingConfig; packages: Record<string, string[]> }
+
+export const CreateEnvironment = z.object({
+  name: z.string().trim().min(1).max(256),
+  description: z.string().max(2048).nullish(),
+  metadata: Metadata.optional(),
+  config: EnvironmentConfigParam.nullish().describe('Default: `{"type": "local"}`'),
+  scope: z.enum(['organization', 'account']).nullish().describe('Only `organization`, which says nothing here'),
+})
+export type CreateEnvironment = z.infer<typeof CreateEnvironment>
+
+export const UpdateEnvironment = z
+  .object({
+    name: z.string().trim().min(1).max(256).nullish(),
+    description: z.string().max(2048).nullish(),
+    metadata: z
+      .record(z.string().min(1).max(64), z.string().max(512).nullable())
+      .nullish()
+      .describe('Merged key by key; null or an empty text deletes a key'),
+    config: EnvironmentConfigParam.nullish(),
+    scope: z.enum(['organization', 'account']).nullish(),
+  })
+  .describe('Absent: keep. Sessions that have begun keep what they began with')
+export type UpdateEnvironment = z.infer<typeof UpdateEnvironment>
+
+export const Environment = z
+  .object({
+    type: z.literal('environment'),
+    id: z.string(),
+    name: z.string(),
+    description: z.string().nullable(),
+    config: z.looseObject({ type: z.enum(['local', 'sandbox', 'cloud']) }),
+    metadata: z.record(z.string(), z.string()),
+    scope: z.literal('organization'),
+    created_at: z.string(),
+    updated_at: z.string(),
+    archived_at: z.string().nullable(),
+  })
+  .meta({ id: 'Environment' })
+export type Environment = z.infer<typeof Environment>
+
+export const DeletedEnvironment = z.object({ type: z.literal('environment_deleted'), id: z.string() })
+export const ListEnvironments = PageQuery.extend({ include_archived: z.stringbool().optional() })
+export const EnvironmentList = page(Environment)

@@ -1,0 +1,70 @@
+import type { EnvironmentConfig } from '@troupe/protocol/environment'
+import { ApiError } from '@troupe/protocol/error'
+import { isConfined } from '../environments/config.ts'
+import { fits } from '../agents/wildcards.ts'
+import type { SessionOptions } from '../store/store.ts'
+import { assertWorkdir } from './admission.ts'
+import type { Caller } from './caller.ts'
+import { liesIn } from './key-policy.ts'
+
+type Environment = NonNullable<SessionOptions['environment']>
+
+/** What sessions of an environment have that name nothing themselves. */
+export const defaultLimits = (environment: Environment | undefined) =>
+  environment && 'limits' in environment.config
+    ? environment.config.limits
+    : { max_turns: null, turn_timeout_seconds: null, max_queue_seconds: null }
+
+/** The less of two bounds; null bounds nothing. */
+export const lesser = (one: number | null, other: number | null): number | null =>
+  one === null || other === null ? (one ?? other) : Math.min(one, other)
+
+/** Variables of the agent: the environment's, and over them those of the request. */
+export const sessionVariables = ({ env, environment }: Pick<SessionOptions, 'env' | 'environment'>) => ({
+  ...(environment && 'env' in environment.config && environment.config.env),
+  ...env,
+})
+
+/** Throws `env_not_allowed` for a name that the environment does not let a request set. */
+export function assertNames(environment: Environment | undefined, env: Record<string, string>): void {
+  const names = environment && 'env_names' in environment.config ? environment.config.env_names : null
+  if (!names) return
+  const strange = Object.keys(env).find((name) => !names.some((pattern) => fits(pattern, name, true)))
+  if (strange !== undefined)
+    throw new ApiError(
+      'env_not_allowed',
+      `Environment ${environment!.id} does not let a request set ${strange}; it lets ${names.join(', ') || 'none'}.`,
+    )
+}
+
+/**
+ * An environment says where and with what sessions run, those of others too: whoever is bounded in that saves none that
+ * goes beyond. A key that has only certain environments saves none at all, or it could change those. Throws
+ * `environment_not_allowed`, `cwd_not_allowed`, `env_not_allowed`, and `cwd_not_found` where the folder is not there.
+ */
+export async function assertMaySave({ policies }: Pick<Caller, 'policies'>, config: EnvironmentConfig): Promise<void> {
+  for (const { kind, policy } of policies)
+    if (policy.environments)
+      throw new ApiError(
+        'environment_not_allowed',
+        `The policy of the ${kind} names the environments that it has; it makes and changes none.`,
+      )
+  if (isConfined(config))
+    throw new ApiError(
+      'unsupported_feature',
+      'Environments that confine what runs in them are not supported by this version; there is local, and cloud with an unrestricted network.',
+    )
+  if (!('cwd_root' in config)) return
+  if (config.cwd_root !== null) await assertWorkdir(config.cwd_root)
+  for (const { kind, policy } of policies) {
+    if (config.cwd_root !== null && policy.cwd_roots && !(await liesIn(config.cwd_root, policy.cwd_roots)))
+      throw new ApiError(
+        'cwd_not_allowed',
+        `The policy of the ${kind} does not have the folder ${JSON.stringify(config.cwd_root)}.`,
+      )
+    const strange =
+      policy.env_names &&
+      Object.keys(config.env).find((name) => !policy.env_names!.some((pattern) => fits(pattern, name, true)))
+    if (strange) throw new ApiError('env_not_allowed', `The policy of the ${kind} does not have ${strange}.`)
+  }
+}

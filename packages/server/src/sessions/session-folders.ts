@@ -1,0 +1,51 @@
+import { ApiError } from '@troupe/protocol/error'
+import { idToUuid } from '@troupe/protocol/ids'
+import { mkdir, readlink, rm, symlink } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import type { SessionOptions } from '../store/store.ts'
+import { sessionPaths } from './admission.ts'
+
+/** The folder that an environment has workdirs made in; null: each lies in its session's own folder. */
+const rootOf = ({ environment }: Pick<SessionOptions, 'environment'>): string | null =>
+  environment && 'cwd_root' in environment.config ? environment.config.cwd_root : null
+
+/**
+ * Makes a session's own workdir, where its environment says; nobody else on the machine may look in. One that lies
+ * elsewhere is noted by a link in the session's folder before it is made, so that it goes with that whenever the server
+ * dies. Throws `cwd_not_found` where the environment's folder is not there any more.
+ */
+export async function makeWorkdir(
+  sessionsDir: string,
+  sessionId: string,
+  options: Pick<SessionOptions, 'environment'>,
+): Promise<string> {
+  const { root, workdir } = sessionPaths(sessionsDir, sessionId)
+  const elsewhere = rootOf(options)
+  if (elsewhere === null) {
+    await mkdir(workdir, { recursive: true, mode: 0o700 })
+    return workdir
+  }
+  const cwd = join(elsewhere, idToUuid(sessionId))
+  await mkdir(root, { recursive: true, mode: 0o700 })
+  await symlink(cwd, workdir)
+  try {
+    await mkdir(cwd, { mode: 0o700 })
+  } catch (error) {
+    await rm(root, { recursive: true, force: true })
+    const { code, message } = error as NodeJS.ErrnoException
+    throw new ApiError(
+      'cwd_not_found',
+      `No workdir could be made in ${JSON.stringify(elsewhere)}, the cwd_root of the environment (${code ?? message}).`,
+    )
+  }
+  return cwd
+}
+
+/** Removes everything that the server made on disk for a session. What the link names is ours only under the session's own name. */
+export async function removeFolders(sessionsDir: string, sessionId: string): Promise<void> {
+  const { root, workdir } = sessionPaths(sessionsDir, sessionId)
+  const elsewhere = await readlink(workdir).catch(() => null)
+  if (elsewhere !== null && basename(elsewhere) === idToUuid(sessionId))
+    await rm(elsewhere, { recursive: true, force: true })
+  await rm(root, { recursive: true, force: true })
+}
