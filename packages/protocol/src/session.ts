@@ -200,6 +200,13 @@ export const ListSessions = PageQuery.extend({
   external_id: z.string().max(255).optional(),
   agent_id: z.string().max(128).optional(),
   environment_id: z.string().max(128).optional(),
+  agent_version: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 31)
+    .optional(),
+  deployment_id: z.string().max(128).optional().describe('Those that it started'),
   'stop_reason[]': oneOrMany(z.string().max(64)),
   q: z
     .string()

@@ -224,6 +224,23 @@ describe('saved agents', () => {
     expect(await server.get(`/v1/agents/${id}`)).toMatchObject({ version: 1 })
   })
 
+  test('AG38 sessions are found by the agent and the version that they run', async () => {
+    const { id } = await save()
+    const made = async () => ((await server.request('POST', '/v1/sessions', { agent: id })).body as { id: string }).id
+    const first = await made()
+    await server.request('POST', `/v1/agents/${id}`, { system: 'Otherwise' })
+    const second = await made()
+    const found = async (query: string) => {
+      const { data } = (await server.get(`/v1/sessions?${query}`)) as unknown as { data: { id: string }[] }
+      return data.map((each) => each.id)
+    }
+    expect(await found(`agent_id=${id}`)).toEqual([second, first])
+    expect(await found(`agent_id=${id}&agent_version=1`)).toEqual([first])
+    expect(await found(`agent_id=${id}&agent_version=2`)).toEqual([second])
+    expect(await found(`agent_id=${id}&agent_version=3`)).toEqual([])
+    expect((await server.request('GET', '/v1/sessions?agent_version=x')).body.code).toBe('validation_failed')
+  })
+
   test('AG14 nothing of an agent can be seen or changed from another workspace', async () => {
     const { id } = await save()
     const { agents, skills } = server.app.store

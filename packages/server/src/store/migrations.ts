@@ -382,4 +382,9 @@ export const MIGRATIONS: readonly string[] = [
   RETENTION_MIGRATION,
   SKILLS_MIGRATION,
   ENVIRONMENTS_MIGRATION,
+  // What a deployment started is looked for by it.
+  `
+  alter table sessions add column deployment_id text generated always as (json_extract(options, '$.deploymentId')) virtual;
+  create index sessions_deployment on sessions (deployment_id, created_at, id) where deployment_id is not null;
+  `,
 ]

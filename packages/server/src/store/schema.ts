@@ -34,6 +34,8 @@ export interface SessionsTable {
   message_count: number
   agent: string
   agent_id: string
+  /** Generated from `options`: read, never written. */
+  deployment_id?: string | null
   options: string
   cwd: string
   title: string | null

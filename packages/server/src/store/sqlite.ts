@@ -675,6 +675,9 @@ function sessionsWhere(filter: SessionFilter) {
     if (filter.statuses) all.push(eb('status', 'in', filter.statuses))
     if (filter.externalId !== undefined) all.push(eb('external_id', '=', filter.externalId))
     if (filter.agentId !== undefined) all.push(eb('agent_id', '=', filter.agentId))
+    if (filter.agentVersion !== undefined)
+      all.push(eb(raw<number>`json_extract(agent, '$.version')`, '=', filter.agentVersion))
+    if (filter.deploymentId !== undefined) all.push(eb('deployment_id', '=', filter.deploymentId))
     if (filter.stopReasons) all.push(eb('stop_reason_type', 'in', filter.stopReasons))
     return eb.and([...all, ...inEnvironment(filter.environmentId), ...searchWhere(eb, filter)])
   }

@@ -376,6 +376,9 @@ export interface SessionFilter extends SearchFilter {
   externalId?: string | undefined
   agentId?: string | undefined
   environmentId?: string | undefined
+  agentVersion?: number | undefined
+  /** Those that it started. */
+  deploymentId?: string | undefined
   stopReasons?: string[] | undefined
 }
 

@@ -83,6 +83,8 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
         externalId: query.external_id,
         agentId: query.agent_id,
         environmentId: query.environment_id,
+        agentVersion: query.agent_version,
+        deploymentId: query.deployment_id,
         stopReasons: query['stop_reason[]'],
         metadata: metadataFilter(request.url),
         words: searchWords(query.q),
@@ -200,7 +202,7 @@ export function sessionRoutes(server: Server, context: RouteContext): void {
 }
 
 /** Filters that later versions bring. Ignored, they would answer with sessions that were not asked for. */
-const LATER_FILTERS = /^(agent_version|deployment_id|memory_store_id)$/
+const LATER_FILTERS = /^memory_store_id$/
 
 function refuseLaterFilters(url: string): void {
   const [, query = ''] = url.split('?', 2)
