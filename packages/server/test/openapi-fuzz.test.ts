@@ -55,6 +55,19 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     const made = await fetch(`${server.url}/v1/files`, { method: 'POST', body: upload() })
     files.push(((await made.json()) as { id: string }).id)
   }
+  const skills: string[] = []
+  const skill = () => {
+    const form = new FormData()
+    form.append('files[]', new Blob(['---\nname: x\ndescription: x\n---\n']), 'x/SKILL.md')
+    return form
+  }
+  for (let index = 0; index < 4; index++) {
+    const send = async (path: string) =>
+      (await (await fetch(`${server.url}${path}`, { method: 'POST', body: skill() })).json()) as { id: string }
+    const { id } = await send('/v1/skills')
+    for (let version = 0; version < 2; version++) await send(`/v1/skills/${id}/versions`)
+    skills.push(id)
+  }
   // Nobody asks for them here: whether a server does is decided when it starts.
   const keys: string[] = []
   const workspaces: string[] = []
@@ -81,6 +94,9 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     agent_id: newest.map((n) => () => agents.at(-1 - n) ?? agents[0]),
     deployment_id: newest.map((n) => () => deployments.at(-1 - n) ?? deployments[0]),
     file_id: newest.map((n) => () => files.at(-1 - n) ?? files.at(-1)),
+    skill_id: newest.map((n) => () => skills.at(-1 - n) ?? skills.at(-1)),
+    version: mostly('latest'),
+    skills: mostly([]),
     scope_id: mostly(undefined),
     deployment_run_id: newest.map((n) => () => runs.at(-1 - n) ?? runs[0]),
     schedule: mostly({ type: 'cron', expression: '0 0 1 1 *', timezone: 'UTC' }),
@@ -113,6 +129,11 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     approvals: mostly({ timeout_seconds: 60 }),
     permission_rules: mostly([{ rule: 'Bash(ls *)', policy: 'always_allow' }]),
   }
+  const forms: Record<string, () => FormData> = {
+    '/v1/files': upload,
+    '/v1/skills': skill,
+    '/v1/skills/{skill_id}/versions': skill,
+  }
   const answered = new Set<string>()
 
   const check = async (make: () => Call) => {
@@ -130,12 +151,12 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     // Waiting is a matter of time, not of form.
     const query = new URLSearchParams({ ...call.query, ...(call.query.timeout !== undefined && { timeout: '0.1' }) })
     const abort = new AbortController()
-    const form = call.path === '/v1/files' && call.method === 'POST'
+    const form = call.method === 'POST' ? forms[call.path] : undefined
     const response = await fetch(`${server.url}${path}?${query}`, {
       method: call.method,
       headers: form || call.body === undefined ? {} : { 'content-type': 'application/json' },
       signal: abort.signal,
-      ...(form ? { body: upload() } : call.body !== undefined && { body: JSON.stringify(call.body) }),
+      ...(form ? { body: form() } : call.body !== undefined && { body: JSON.stringify(call.body) }),
     })
     const type = response.headers.get('content-type')!.split(';', 1)[0]!
     const stream = type === 'text/event-stream'
@@ -159,6 +180,7 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     else if (kind === 'agent' && !agents.includes(id!)) agents.push(id!)
     else if (kind === 'deployment' && !deployments.includes(id!)) deployments.push(id!)
     else if (kind === 'file' && !files.includes(id!)) files.push(id!)
+    else if (kind === 'skill' && !skills.includes(id!)) skills.push(id!)
     else if (kind === 'deployment_run') runs.push(id!)
     else if (kind === 'api_key' && !keys.includes(id!)) keys.push(id!)
     else if (kind === 'workspace' && !workspaces.includes(id!)) workspaces.push(id!)

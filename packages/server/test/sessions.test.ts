@@ -68,7 +68,7 @@ describe('creating', () => {
         system: null,
         tools: [],
         mcp_servers: [],
-        skills: [{ type: 'anthropic', skill_id: 'xlsx' }],
+        skills: [],
         multiagent: null,
         subagents: [],
         execution_identity: { type: 'service_account' },
@@ -462,7 +462,7 @@ describe('what comes later', () => {
   test.each<[string, object]>([
     ['resources', { resources: [{ type: 'file', file_id: 'file_1' }] }],
     ['vault_ids', { vault_ids: ['vlt_1'] }],
-    ['agent.skills', { agent: { type: 'inline', skills: [{}] } }],
+    ['skills', { agent: { type: 'inline', skills: [{ type: 'anthropic', skill_id: 'xlsx' }] } }],
     ['model.speed', { agent: { type: 'inline', model: { id: 'opus', speed: 'fast' } } }],
     ['user.define_outcome', { initial_events: [{ type: 'user.define_outcome', description: 'x' }] }],
   ])('S29 a create with %s is refused by name, not done without it', async (name, body) => {

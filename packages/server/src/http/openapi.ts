@@ -1,3 +1,4 @@
+import { MAX_SKILL_FILES } from '@troupe/protocol/skill'
 import swagger from '@fastify/swagger'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import type { Server } from './server.ts'
@@ -68,23 +69,32 @@ const LAST_EVENT_ID = header(
   'Like `after`, and before it: what `EventSource` sends when it reconnects',
 )
 
-const UPLOAD = {
+const COMPAT = {
+  in: 'query',
+  name: 'compat',
+  required: false,
+  description: "No event types and values of enumerations but the hosted API's",
+  schema: { type: 'string', enum: ['strict'] },
+}
+
+const form = (required: string, properties: object) => ({
   required: true,
-  content: {
-    'multipart/form-data': {
-      schema: {
-        type: 'object',
-        required: ['file'],
-        properties: { file: { type: 'string', format: 'binary' } },
-      } as object,
-    },
-  },
+  content: { 'multipart/form-data': { schema: { type: 'object', required: [required], properties } as object } },
+})
+const BINARY = { type: 'string', format: 'binary' }
+const SKILL_FILES = { 'files[]': { type: 'array', items: BINARY, minItems: 1, maxItems: MAX_SKILL_FILES } }
+/** What is sent as a form, by path. */
+const UPLOADS: Record<string, ReturnType<typeof form>> = {
+  '/v1/files': form('file', { file: BINARY }),
+  '/v1/skills': form('files[]', { ...SKILL_FILES, display_name: { type: 'string', minLength: 1, maxLength: 255 } }),
+  '/v1/skills/{skill_id}/versions': form('files[]', SKILL_FILES),
 }
 
 /** What comes as a file, by the types that it may have. */
 const DOWNLOADS: Record<string, string[]> = {
   '/v1/sessions/{session_id}/export': ['application/x-ndjson', 'text/markdown', 'text/html'],
   '/v1/files/{file_id}/content': ['application/octet-stream'],
+  '/v1/skills/{skill_id}/versions/{version}/content': ['application/zip'],
   '/v1/sessions/{session_id}/workdir': ['application/gzip', 'application/x-tar'],
 }
 
@@ -105,7 +115,8 @@ function asAnswered<T extends object>(document: T): T {
         for (const type of files ?? []) content[type] = { schema: {} }
         if (problem || files || (status === '200' && streams)) delete content['application/json']
       }
-      if (path === '/v1/files' && method === 'post') operation.requestBody = UPLOAD
+      const uploaded = method === 'post' ? UPLOADS[path] : undefined
+      if (uploaded) operation.requestBody = uploaded
       const { requestBody } = operation
       if (requestBody?.content['application/json']?.schema.anyOf?.some(({ type }) => type === 'null'))
         requestBody.required = false
@@ -113,6 +124,7 @@ function asAnswered<T extends object>(document: T): T {
         ...(method === 'get' ? [] : [IDEMPOTENCY_KEY]),
         ...(creates || (path.endsWith('/events') && method === 'post') ? [PREFER] : []),
         ...(streams ? [LAST_EVENT_ID] : []),
+        ...(path.startsWith('/v1/sessions') ? [COMPAT] : []),
       ]
       if (headers.length > 0) operation.parameters = [...(operation.parameters ?? []), ...headers]
     }
