@@ -58,9 +58,9 @@ describe('genuine agents between two turns', () => {
     expect((await server.idle(id)).result!.structured).not.toBe(null)
     expect(agents(server)).not.toContain(pid)
     expect(model.requests.list(uuid).at(-1)!.messageCount).toBeGreaterThanOrEqual(3)
-    // Title and metadata are none of its business.
+    // Title, metadata and how long it is kept are none of its business.
     const [other] = agents(server)
-    await server.post(`/v1/sessions/${id}`, { title: 'Doors', metadata: { a: 'b' } })
+    await server.post(`/v1/sessions/${id}`, { title: 'Doors', metadata: { a: 'b' }, retention: { keep: true } })
     await server.send(id, 'And then?')
     await server.idle(id)
     expect(agents(server)).toEqual([other])

@@ -57,6 +57,22 @@ describe('genuine agents that wait for their session', () => {
     expect(readFileSync(join(cwd, 'here'), 'utf8')).toBe(`${cwd}\n`)
     expect(agents(server)).toContain(waiting)
     expect([await came(server, 'cold'), await came(server, 'spare')]).toEqual([1, 1])
+    // How long it is kept, and who starts it, are none of the process's business.
+    await until(server, 1)
+    const kept = await server.create('three', { ...bypass, retention: { ttl_seconds: 86_400 } })
+    await server.idle(kept.id)
+    expect(await came(server, 'spare')).toBe(2)
+    await until(server, 1)
+    const agent = await server.post<{ id: string }>('/v1/agents', { ...bypass.agent, type: undefined, name: 'Same' })
+    const initial_events = [{ type: 'user.message', content: 'four' }]
+    const deployment = await server.post<{ id: string }>('/v1/deployments', {
+      name: 'x',
+      agent: agent.id,
+      initial_events,
+    })
+    const run = await server.post<{ session_id: string }>(`/v1/deployments/${deployment.id}/run`)
+    await server.idle(run.session_id)
+    expect(await came(server, 'spare')).toBe(3)
     const billed = model.requests.list(uuid).reduce((sum, { usage }) => sum + (usage?.output_tokens ?? 0), 0)
     expect(session.usage.output_tokens).toBe(billed)
     // It is an agent like any other from now on.

@@ -9,6 +9,8 @@ const NOT_OF_THE_PROCESS = new Set([
   'turnTimeoutSeconds',
   'snapshots',
   'forkedFrom',
+  'retention',
+  'deploymentId',
 ])
 
 /**
