@@ -18,63 +18,59 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
   const pointer = (...steps: string[]) =>
     steps.map((step) => encodeURIComponent(step.replaceAll('~', '~0').replaceAll('/', '~1'))).join('/')
 
+  // Nobody listens there, and that is known at once.
+  const hook = { url: 'http://127.0.0.1:9/', types: ['*'] }
   const sessions: string[] = []
   const turns: Pick<Turn, 'id' | 'session_id'>[] = []
+  const endpoints: string[] = []
+  const deliveries: { id: string; webhook_endpoint_id: string }[] = []
+  const agents: string[] = []
+  const deployments: string[] = []
+  const runs: string[] = []
+  const files: string[] = []
+  const environments: string[] = []
+  const skills: string[] = []
+  // Nobody asks for them here: whether a server does is decided when it starts.
+  const keys: string[] = []
+  const workspaces: string[] = []
+  const upload = () => {
+    const form = new FormData()
+    form.append('file', new Blob(['x'], { type: 'application/octet-stream' }), 'x')
+    return form
+  }
+  const skill = () => {
+    const form = new FormData()
+    form.append('files[]', new Blob(['---\nname: x\ndescription: x\n---\n']), 'x/SKILL.md')
+    return form
+  }
+  const made = async (path: string, body?: object) => (await server.post<{ id: string }>(path, body)).id
+  const sent = async (path: string, body: FormData) =>
+    ((await (await fetch(`${server.url}${path}`, { method: 'POST', body })).json()) as { id: string }).id
+  /** Some of everything that calls are about. */
+  const stock = async () => {
+    for (let index = 0; index < 4; index++) {
+      const endpoint = await made('/v1/webhook_endpoints', hook)
+      endpoints.push(endpoint)
+      deliveries.push(await server.post(`/v1/webhook_endpoints/${endpoint}/test`))
+      agents.push(await made('/v1/agents', { name: 'x' }))
+      const initial_events = [{ type: 'user.message', content: 'say x' }]
+      deployments.push(await made('/v1/deployments', { name: 'x', agent: 'agent_default', initial_events }))
+      runs.push(await made(`/v1/deployments/${deployments.at(-1)}/run`))
+      files.push(await sent('/v1/files', upload()))
+      environments.push(await made('/v1/environments', { name: 'x' }))
+      skills.push(await sent('/v1/skills', skill()))
+      for (let version = 0; version < 2; version++) await sent(`/v1/skills/${skills.at(-1)}/versions`, skill())
+      keys.push(await made('/v1/api_keys', { name: 'x', scopes: ['sessions:read'] }))
+      workspaces.push(await made('/v1/workspaces', { name: 'x' }))
+    }
+  }
   for (const prompt of ['say x', 'crash', null]) {
     const { id, uuid } = await server.create(prompt)
     await server.idle(id)
     sessions.push(id, uuid)
     turns.push(...(await server.turns(id)))
   }
-  // Nobody listens there, and that is known at once.
-  const hook = { url: 'http://127.0.0.1:9/', types: ['*'] }
-  const endpoints: string[] = []
-  const deliveries: { id: string; webhook_endpoint_id: string }[] = []
-  for (let index = 0; index < 2; index++) {
-    const { id } = await server.post<{ id: string }>('/v1/webhook_endpoints', hook)
-    endpoints.push(id)
-    deliveries.push(await server.post(`/v1/webhook_endpoints/${id}/test`))
-  }
-  const agents: string[] = []
-  for (const name of ['one', 'two']) agents.push((await server.post<{ id: string }>('/v1/agents', { name })).id)
-  const deployments: string[] = []
-  const runs: string[] = []
-  for (let index = 0; index < 8; index++) {
-    const initial_events = [{ type: 'user.message', content: 'say x' }]
-    const made = { name: `${index}`, agent: 'agent_default', initial_events }
-    deployments.push((await server.post<{ id: string }>('/v1/deployments', made)).id)
-  }
-  runs.push((await server.post<{ id: string }>(`/v1/deployments/${deployments[0]}/run`)).id)
-  const files: string[] = []
-  const upload = () => {
-    const form = new FormData()
-    form.append('file', new Blob(['x'], { type: 'application/octet-stream' }), 'x')
-    return form
-  }
-  for (let index = 0; index < 2; index++) {
-    const made = await fetch(`${server.url}/v1/files`, { method: 'POST', body: upload() })
-    files.push(((await made.json()) as { id: string }).id)
-  }
-  const skills: string[] = []
-  const skill = () => {
-    const form = new FormData()
-    form.append('files[]', new Blob(['---\nname: x\ndescription: x\n---\n']), 'x/SKILL.md')
-    return form
-  }
-  for (let index = 0; index < 4; index++) {
-    const send = async (path: string) =>
-      (await (await fetch(`${server.url}${path}`, { method: 'POST', body: skill() })).json()) as { id: string }
-    const { id } = await send('/v1/skills')
-    for (let version = 0; version < 2; version++) await send(`/v1/skills/${id}/versions`)
-    skills.push(id)
-  }
-  // Nobody asks for them here: whether a server does is decided when it starts.
-  const keys: string[] = []
-  const workspaces: string[] = []
-  for (const name of ['one', 'two']) {
-    keys.push((await server.post<{ id: string }>('/v1/api_keys', { name, scopes: ['sessions:read'] })).id)
-    workspaces.push((await server.post<{ id: string }>('/v1/workspaces', { name })).id)
-  }
+  await stock()
   // Of a session of its own that stays at work, so that no clean-up takes it.
   const { id: kept } = await server.create('subagent done')
   await server.idle(kept)
@@ -112,7 +108,8 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     prompt,
     content: prompt,
     agent: mostly('agent_default'),
-    environment_id: mostly('env_default'),
+    environment_id: fc.nat(9).map((n) => () => (n < 5 ? 'env_default' : environments.at(5 - n))),
+    config: mostly({ type: 'local' }),
     cwd: mostly(null),
     env: mostly({ MINE: 'x' }),
     page: mostly(undefined),
@@ -180,6 +177,7 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     else if (kind === 'agent' && !agents.includes(id!)) agents.push(id!)
     else if (kind === 'deployment' && !deployments.includes(id!)) deployments.push(id!)
     else if (kind === 'file' && !files.includes(id!)) files.push(id!)
+    else if (kind === 'environment' && !environments.includes(id!)) environments.push(id!)
     else if (kind === 'skill' && !skills.includes(id!)) skills.push(id!)
     else if (kind === 'deployment_run') runs.push(id!)
     else if (kind === 'api_key' && !keys.includes(id!)) keys.push(id!)
@@ -202,6 +200,8 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
   for (const method of ['GET', 'POST']) answered.add(`${method} /v1/approvals/{approval_id}`)
   for (const method of ['POST', 'DELETE']) answered.add(`${method} /v1/sessions/{session_id}/inputs/{event_id}`)
   answered.add('DELETE /v1/grants/{grant_id}')
+  // Whether one is left that has run and was not deleted is chance too.
+  answered.add('GET /v1/sessions/{session_id}/diff')
   // Back to an event of that very session, while nothing runs.
   answered.add('POST /v1/sessions/{session_id}/rewind')
   // Whether a delivery is there when it is asked for is chance; its own tests ask.
@@ -214,12 +214,17 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
       }),
     )
   // The more operations there are, the more calls it takes until each has had a good one: those left get some more.
-  for (let more = 0; more < 3 && Object.keys(unanswered()).length > 0; more++)
+  for (let more = 0; more < 8 && Object.keys(unanswered()).length > 0; more++) {
+    // What was there may all have been deleted by now.
+    turns.push(...(await server.turns(kept)))
+    sessions.push((await server.create(null)).id)
+    await stock()
     await fc.assert(fc.asyncProperty(calls({ ...document, paths: unanswered() }, hints), check), {
       seed: SEED + more + 1,
       numRuns: 150,
       endOnFailure: true,
     })
+  }
   expect(Object.keys(unanswered())).toEqual([])
   await server.stop()
 }, 120_000)
