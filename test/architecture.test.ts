@@ -176,7 +176,7 @@ describe('folders of the server', () => {
     snapshots: { all: ['store'] },
     sessions: { all: ['log', 'store', 'agents', 'environments', 'snapshots'] },
     deployments: { all: ['sessions', 'agents', 'environments', 'store'] },
-    runner: { all: ['sessions', 'log', 'store', 'agents', 'skills', 'snapshots'] },
+    runner: { all: ['sessions', 'log', 'store', 'agents', 'environments', 'skills', 'snapshots'] },
     http: {
       all: [
         'sessions',

@@ -126,6 +126,7 @@ function contextIn(folder: string): SessionContext {
       sessionsDir,
       agentProblem: null,
       bypassProblem: null,
+      sandboxProblem: async () => null,
       maxQueuedTurns: 1000,
       originApprovalSeconds: 0,
       maxQueuedSessions: 1_000_000,

@@ -54,6 +54,7 @@ const sessions: SessionContext = {
     sessionsDir: join(folder, 'sessions'),
     agentProblem: null,
     bypassProblem: null,
+    sandboxProblem: async () => null,
     maxQueuedTurns: 1000,
     originApprovalSeconds: 0,
     maxQueuedSessions: 1_000_000,

@@ -1,4 +1,5 @@
 import { agentProblem, agentSdkVersion, bundledBinary, bypassProblem } from '@troupe/server/agents/agent-binary'
+import { sandboxProblem } from '@troupe/server/environments/sandbox-problem'
 import { chooseModelSource } from '@troupe/server/agents/model-source'
 import type { Config } from '@troupe/server/config'
 import { detectContainment } from '@troupe/server/runner/containment'
@@ -32,6 +33,7 @@ export async function runChecks(config: Config): Promise<Check[]> {
     port(config.host, config.port),
     model(config),
     permissions(config.env),
+    sandbox(config.env.PATH),
   ])
 }
 
@@ -112,6 +114,12 @@ function model({ env, demo_model }: Config): Check {
   const { source, note } = chooseModelSource(env, demo_model)
   if (source === 'none') return fail('model', note)
   return source === 'demo' ? warn('model', note) : ok('model', note)
+}
+
+/** Only environments that confine need it. */
+async function sandbox(searchPath: string | undefined): Promise<Check> {
+  const problem = await sandboxProblem(searchPath)
+  return problem === null ? ok('sandbox', 'environments can confine commands') : warn('sandbox', problem)
 }
 
 function permissions(env: NodeJS.ProcessEnv): Check {

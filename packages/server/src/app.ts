@@ -3,6 +3,7 @@ import type { DemoModel } from '@troupe/demo-model/demo-model'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
 import manifest from '../package.json' with { type: 'json' }
 import { AgentFiles } from './agents/agent-files.ts'
@@ -23,6 +24,8 @@ import { RateLimits } from './access/rate-limit.ts'
 import { needsKeys } from './access/requirement.ts'
 import { agentEnv, makeConfigDir } from './runner/agent-env.ts'
 import { ModelBackoff } from './runner/model-backoff.ts'
+import { credentialsOf } from './runner/confinement.ts'
+import { sandboxWatch } from './environments/sandbox-problem.ts'
 import { type Containment, detectContainment } from './runner/containment.ts'
 import { PidFiles } from './runner/pid-files.ts'
 import { Runner } from './runner/runner.ts'
@@ -152,6 +155,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         sessionsDir,
         agentProblem: agentProblem(config.agent_executable),
         bypassProblem: bypassProblem(config.env),
+        sandboxProblem: sandboxWatch(config.env.PATH),
         maxQueuedTurns: config.max_queued_turns,
         originApprovalSeconds: config.origin_approval_seconds,
         maxQueuedSessions: config.max_queued_sessions,
@@ -180,6 +184,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
           containment,
           pidFiles: new PidFiles(join(config.data_dir, 'agents')),
           executable: config.agent_executable,
+          hidden: { dataDir: config.data_dir, credentials: credentialsOf(config.env.HOME ?? homedir()) },
           allowStdioMcp: config.allow_stdio_mcp,
         },
         prepareEnv(session) {

@@ -26,7 +26,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'fork_rewind', status: 'yes' },
   { id: 'saved_agents', status: 'yes' },
   { id: 'environments', status: 'yes' },
-  { id: 'sandbox', status: 'not yet' },
+  { id: 'sandbox', status: 'yes' },
   { id: 'file_uploads', status: 'yes' },
   { id: 'files', status: 'not yet' },
   { id: 'skills', status: 'yes' },

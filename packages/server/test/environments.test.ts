@@ -189,8 +189,6 @@ describe('environments', () => {
     expect(await tried({ type: 'self_hosted' })).toEqual([400, 'unsupported_feature'])
     expect(await tried({ type: 'container', image: 'debian' })).toEqual([400, 'unsupported_feature'])
     expect(await tried({ type: 'cloud', packages: { pip: ['numpy'] } })).toEqual([400, 'unsupported_feature'])
-    expect(await tried({ type: 'sandbox' })).toEqual([400, 'unsupported_feature'])
-    expect(await tried({ type: 'cloud', networking: { type: 'limited' } })).toEqual([400, 'unsupported_feature'])
     expect(await tried({ type: 'bare' })).toEqual([400, 'validation_failed'])
     expect(await tried({ type: 'local', cwd_root: 'relative' })).toEqual([400, 'validation_failed'])
     expect(await tried({ type: 'local', env: { BIG: 'x'.repeat(32_768) } })).toEqual([400, 'validation_failed'])

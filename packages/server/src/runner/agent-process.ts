@@ -14,6 +14,7 @@ import { idToUuid } from '@troupe/protocol/ids'
 import type { Verdict } from './approval-gate.ts'
 import { agentOptions, type ClientToolsEndpoint } from './agent-options.ts'
 import { budgetLeft } from '../sessions/budget.ts'
+import { confinement, type Hidden } from './confinement.ts'
 import type { Containment } from './containment.ts'
 import type { PidFiles } from './pid-files.ts'
 import { type AgentChild, type AgentExit, spawnAgent } from './spawn-agent.ts'
@@ -32,6 +33,8 @@ export interface AgentSettings {
   pidFiles: PidFiles
   /** Path of the agent binary; null lets the SDK find the one it ships. */
   executable: string | null
+  /** What it may not read where its environment confines it. */
+  hidden: Hidden
   /** Whether MCP servers may be programs that it starts. */
   allowStdioMcp: boolean
 }
@@ -109,6 +112,7 @@ export function startAgent(
   const uuid = idToUuid(session.id)
   const { agent } = session
   const left = budgetLeft(session)
+  const confined = confinement(session, env, start.skills, settings.hidden)
   const options: Options = {
     cwd: session.cwd,
     env: { ...env, ...startEnv(start) },
@@ -130,8 +134,9 @@ export function startAgent(
       disableSkillShellExecution: true,
       // A process may make its parked call again before its hooks are there (measured). Then it asks by `canUseTool`,
       // and only what a rule says must be asked is asked for certain: in every permission mode, after hooks too.
-      ...(start.redrive !== null && { permissions: { ask: [start.redrive] } }),
+      permissions: { ...(start.redrive !== null && { ask: [start.redrive] }), ...confined?.permissions },
     },
+    ...confined?.options,
     ...(agent.output_schema && { outputFormat: { type: 'json_schema' as const, schema: agent.output_schema } }),
     ...agentOptions(agent, start.clientTools, settings.allowStdioMcp),
     ...(start.skills !== null && { plugins: [{ type: 'local', path: start.skills, skipMcpDiscovery: true }] }),

@@ -4,6 +4,7 @@ import type { ApprovalKind } from '@troupe/protocol/approval'
 import { isMcpToolOff, mcpRules } from '../agents/mcp-servers.ts'
 import { isSubagentOff } from '../agents/subagents.ts'
 import { closeness, isInside, onlyLooks, pathOf, ruleMatches } from '../agents/permission-rules.ts'
+import { refusedFetch } from './confinement.ts'
 import type { SessionRow } from '../store/store.ts'
 import type { GrantRow } from '../store/approvals.ts'
 
@@ -67,12 +68,14 @@ export class PermissionTable {
   readonly #cwd: string
   readonly #agent: SessionAgent
   readonly #nobody: string | null
+  readonly #options: SessionRow['options']
 
   constructor(session: SessionRow, grants: readonly GrantRow[]) {
     const { agent, options } = session
     this.#mode = agent.permission_mode
     this.#cwd = session.cwd
     this.#agent = agent
+    this.#options = options
     this.#entries = [
       ...entriesOf(agent),
       ...(options.rules ?? []).map((rule) => ({ ...rule, rank: 1 as const })),
@@ -101,6 +104,8 @@ export class PermissionTable {
       return { permission: 'deny', kind: 'tool_confirmation', reason: `${name} is off in the agent's toolset.` }
     // It is offered only where a schema was asked for, and is the answer itself.
     if (name === ANSWER) return { permission: 'allow', kind: 'tool_confirmation', reason: 'It is the answer.' }
+    const afar = refusedFetch(this.#options, name, input)
+    if (afar !== null) return { permission: 'deny', kind: 'tool_confirmation', reason: afar }
     if (isSubagentOff(this.#agent, name, input))
       return { permission: 'deny', kind: 'tool_confirmation', reason: 'Only agents of its roster may be started.' }
     const kind: ApprovalKind =

@@ -35,6 +35,8 @@ export interface SessionSettings {
   agentProblem: string | null
   /** Null when bypassed permissions will be accepted by the agent, else why not and what to do. */
   bypassProblem: string | null
+  /** Null when commands of agents can be confined here, else why not and what to do. Costs a few ms until it can. */
+  sandboxProblem(): Promise<string | null>
   /** Turns that may wait in one session. */
   maxQueuedTurns: number
   /** Seconds that a call in a session of the origin API waits for an answer; 0 asks nobody. */

@@ -20,6 +20,7 @@ import { assertCanRun, assertEnv, assertWorkdir, promptText } from './admission.
 import type { Caller } from './caller.ts'
 import { budgetCents } from './budget.ts'
 import { requireSession } from './change-session.ts'
+import { assertCanConfine, assertServersFit } from './confined-agent.ts'
 import type { SessionContext } from './context.ts'
 import { newEvent } from './new-event.ts'
 import { assertDailyBudget, withinPolicies } from './key-policy.ts'
@@ -167,6 +168,8 @@ export async function createSession(
   assertCanRun(settings, request.agent.permission_mode)
   assertEnv(request.env)
   assertNames(environment, request.env)
+  assertServersFit({ environment }, request.agent)
+  await assertCanConfine({ environment }, settings.sandboxProblem)
   const usual = defaultLimits(environment)
   // An environment of one's own says where workdirs are; the server's default is that of the built-in one.
   const named = request.cwd ?? (environment ? null : settings.defaultCwd)

@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import type { SessionRow, SessionPatch } from '../store/store.ts'
 import { NoSuchSession, VersionConflict } from '../store/store.ts'
 import { assertCanRun } from './admission.ts'
+import { assertServersFit } from './confined-agent.ts'
 import { removeFolders } from './session-folders.ts'
 import { changeSession, type Decision, requireSession } from './change-session.ts'
 import { changedPlace } from './queue-place.ts'
@@ -58,6 +59,7 @@ export async function updateSession(
     const kept = changedRetention(limits ? bounded.options : session.options, body.retention)
     const options = kept ?? (limits && bounded.options)
     if (other) assertCanRun(settings, other.permission_mode)
+    if (other) assertServersFit(session.options, other)
     const seconds = body.limits?.max_queue_seconds
     const maxQueueMs = seconds == null ? null : seconds * 1000
     const patience = seconds === undefined || maxQueueMs === session.maxQueueMs ? null : { maxQueueMs }

@@ -8,6 +8,7 @@ import { assertCanRun, sessionPaths } from './admission.ts'
 import { type BranchPoint, branchPoint } from './branch-point.ts'
 import type { Caller } from './caller.ts'
 import { requireSession } from './change-session.ts'
+import { assertCanConfine } from './confined-agent.ts'
 import type { SessionContext } from './context.ts'
 import type { Idempotency } from './create-session.ts'
 import { asApiError } from './diff-session.ts'
@@ -36,6 +37,7 @@ export async function forkSession(
   const asked = await requireSession(context, sourceId)
   const share = body.files === 'share'
   assertCanRun(settings, asked.agent.permission_mode)
+  await assertCanConfine(asked.options, settings.sandboxProblem)
   // Before anything is copied; what its row is made of is looked at once more.
   await sessionWithin(
     caller,

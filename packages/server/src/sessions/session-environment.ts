@@ -1,6 +1,5 @@
 import type { EnvironmentConfig } from '@troupe/protocol/environment'
 import { ApiError } from '@troupe/protocol/error'
-import { isConfined } from '../environments/config.ts'
 import { fits } from '../agents/wildcards.ts'
 import type { SessionOptions } from '../store/store.ts'
 import { assertWorkdir } from './admission.ts'
@@ -49,11 +48,6 @@ export async function assertMaySave({ policies }: Pick<Caller, 'policies'>, conf
         'environment_not_allowed',
         `The policy of the ${kind} names the environments that it has; it makes and changes none.`,
       )
-  if (isConfined(config))
-    throw new ApiError(
-      'unsupported_feature',
-      'Environments that confine what runs in them are not supported by this version; there is local, and cloud with an unrestricted network.',
-    )
   if (!('cwd_root' in config)) return
   if (config.cwd_root !== null) await assertWorkdir(config.cwd_root)
   for (const { kind, policy } of policies) {

@@ -17,6 +17,7 @@ import {
 } from '../../environments/environments.ts'
 import { environmentToWire } from '../../environments/environment-wire.ts'
 import { requireEnvironment } from '../../environments/find-environment.ts'
+import { assertCanConfine } from '../../sessions/confined-agent.ts'
 import { assertMaySave } from '../../sessions/session-environment.ts'
 import { replies } from '../reply-schema.ts'
 import type { RouteContext, Server } from '../server.ts'
@@ -39,7 +40,10 @@ export function environmentRoutes(server: Server, { sessions, cursors, clock }: 
     environments,
     clock,
     workspaceId: caller.workspaceId,
-    assertAllowed: (config) => assertMaySave(caller, config),
+    async assertAllowed(config) {
+      await assertMaySave(caller, config)
+      await assertCanConfine({ environment: { id: 'env', config } }, sessions.settings.sandboxProblem)
+    },
   })
   const find = ({ caller }: FastifyRequest, id: string) => requireEnvironment(environments, caller.workspaceId, id)
 

@@ -1,0 +1,32 @@
+import type { SessionAgent } from '@troupe/protocol/agent'
+import { ApiError } from '@troupe/protocol/error'
+import type { McpServer } from '@troupe/protocol/mcp'
+import { isConfined } from '../environments/config.ts'
+import { hostOf, isHostIn, limitedNetwork } from '../environments/hosts.ts'
+import type { SessionOptions } from '../store/store.ts'
+
+type Place = Pick<SessionOptions, 'environment'>
+
+/**
+ * MCP servers are not confined with the commands of the agent: programs run beside the sandbox, and the agent connects
+ * to addresses itself. Throws `mcp_server_refused` for those that would go round the environment.
+ */
+export function assertServersFit({ environment }: Place, agent: Pick<SessionAgent, 'mcp_servers'>): void {
+  if (!environment || !isConfined(environment.config)) return
+  const network = limitedNetwork(environment.config)
+  for (const server of agent.mcp_servers as McpServer[]) {
+    const refuse = (why: string) =>
+      new ApiError('mcp_server_refused', `MCP server ${server.name}: environment ${environment.id} ${why}`)
+    if (server.type === 'stdio') throw refuse('confines commands, and a program of the agent would not be.')
+    if (!network || network.allow_mcp_servers) continue
+    if (!isHostIn(network.allowed_hosts, hostOf(server.url) ?? ''))
+      throw refuse('does not let it connect there; set networking.allow_mcp_servers, or add its host to allowed_hosts.')
+  }
+}
+
+/** Throws `sandbox_unavailable` where what the environment promises cannot be kept on this machine. */
+export async function assertCanConfine({ environment }: Place, problem: () => Promise<string | null>): Promise<void> {
+  if (!environment || !isConfined(environment.config)) return
+  const found = await problem()
+  if (found !== null) throw new ApiError('sandbox_unavailable', found)
+}
