@@ -1,4 +1,5 @@
 import { MAX_FILE_BYTES } from '@troupe/protocol/file'
+import { idToUuid } from '@troupe/protocol/ids'
 import type { DemoModel } from '@troupe/demo-model/demo-model'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -23,6 +24,7 @@ import { NotedUse } from './access/noted-use.ts'
 import { RateLimits } from './access/rate-limit.ts'
 import { needsKeys } from './access/requirement.ts'
 import { agentEnv, makeConfigDir } from './runner/agent-env.ts'
+import { makeHome } from './runner/session-home.ts'
 import { ModelBackoff } from './runner/model-backoff.ts'
 import { credentialsOf } from './runner/confinement.ts'
 import { sandboxWatch } from './environments/sandbox-problem.ts'
@@ -37,6 +39,7 @@ import { finishRestores } from './sessions/rewind-session.ts'
 import { Retention } from './sessions/expire-sessions.ts'
 import { sessionVariables } from './sessions/session-environment.ts'
 import { sessionToWire } from './sessions/session-status.ts'
+import { makeTemporaryRoot, temporaryRoot } from './sessions/temporary-root.ts'
 import { sweepFolders } from './sessions/sweep-folders.ts'
 import { Git } from './snapshots/git.ts'
 import { Snapshots } from './snapshots/snapshots.ts'
@@ -162,6 +165,14 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         maxRunningPerKey: config.max_running_per_key ?? config.max_running,
       },
     }
+    const login = model.storedLogin === null ? [] : [model.storedLogin]
+    const credentials = [...credentialsOf(config.env.HOME ?? homedir()), ...login]
+    const ownHomes = config.session_home === 'auto' ? process.platform === 'linux' : config.session_home === 'on'
+    /** A session's own home, and its folder for temporary files. */
+    const homeOf = (id: string, home: string) => {
+      const tmp = join(makeTemporaryRoot(config.data_dir, config.env.TMPDIR ?? '/tmp'), idToUuid(id))
+      return makeHome({ home, tmp }, config.env)
+    }
     const clientTools = new ClientToolTokens()
     const listening = Promise.withResolvers<string>()
     const runner = new Runner(
@@ -184,16 +195,18 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
           containment,
           pidFiles: new PidFiles(join(config.data_dir, 'agents')),
           executable: config.agent_executable,
-          hidden: { dataDir: config.data_dir, credentials: credentialsOf(config.env.HOME ?? homedir()) },
+          hidden: { dataDir: config.data_dir, credentials, temporary: () => temporaryRoot(config.data_dir) },
           allowStdioMcp: config.allow_stdio_mcp,
         },
         prepareEnv(session) {
-          const { configDir } = sessionPaths(sessionsDir, session.id)
+          const paths = sessionPaths(sessionsDir, session.id)
+          const { configDir } = paths
           makeConfigDir(configDir, model.storedLogin)
           return agentEnv({
             server: config.env,
             caller: sessionVariables(session.options),
             configDir,
+            home: ownHomes ? homeOf(session.id, paths.home) : null,
             version,
             background: config.background_seconds > 0,
             model: demoModel ? { ANTHROPIC_BASE_URL: demoModel.url, ANTHROPIC_API_KEY: 'demo' } : {},

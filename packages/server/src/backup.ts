@@ -25,7 +25,16 @@ const STORE = 'troupe.db'
 /** Age at which a half-made backup is left over, in ms. */
 const PARTIAL_MS = 24 * 3_600_000
 /** Belongs to the process that holds the folder, or is copied as a whole by itself. */
-const LEFT_OUT = new Set([STORE, `${STORE}-wal`, `${STORE}-shm`, 'lock.db', 'lock.json', 'agents', MANIFEST])
+const LEFT_OUT = new Set([
+  STORE,
+  `${STORE}-wal`,
+  `${STORE}-shm`,
+  'lock.db',
+  'lock.json',
+  'agents',
+  'temporary',
+  MANIFEST,
+])
 
 const BackupReport = z.object({
   folder: z.string(),

@@ -105,6 +105,12 @@ export const ConfigSchema = z.object({
   background_seconds: integer(0, 86_400)
     .default(600)
     .describe('Time that work in the background may go on behind an answer; 0: nothing may work there'),
+  session_home: z
+    .enum(['auto', 'on', 'off'])
+    .default('auto')
+    .describe(
+      'Whether each session has a home and a folder for temporary files of its own, or those of the server; auto: on Linux',
+    ),
   agents_dir: optional
     .default(null)
     .describe('Folder of agents as files (`*.md` as in `.claude/agents`, `*.yaml`, `*.json`), kept as saved agents'),

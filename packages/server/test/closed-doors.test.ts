@@ -229,6 +229,7 @@ test('K12 of the server environment the agent gets what it needs, and nothing el
     server,
     caller: { MINE: 'yes' },
     configDir: '/config',
+    home: null,
     model: {},
     version: '0',
   })

@@ -12,6 +12,8 @@ export interface AgentEnvInput {
   server: NodeJS.ProcessEnv
   caller: Record<string, string>
   configDir: string
+  /** A home and a folder for temporary files of the session's own; null: the server's. */
+  home: { HOME: string; TMPDIR: string } | null
   /** Endpoint and key of the demo model, when it plays. */
   model: Record<string, string>
   version: string
@@ -36,6 +38,7 @@ export function agentEnv(input: AgentEnvInput): Record<string, string> {
     ...env,
     ...input.caller,
     ...input.model,
+    ...input.home,
     CLAUDE_CONFIG_DIR: input.configDir,
     // Says when a turn is really over: a result alone may be followed by another.
     CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS: '1',

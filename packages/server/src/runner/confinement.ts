@@ -10,6 +10,8 @@ export interface Hidden {
   dataDir: string
   /** Credentials of the server's user, where such are usually kept; they need not be there. */
   credentials: string[]
+  /** The folder in which sessions have their temporary files; null where none have any. */
+  temporary(): string | null
 }
 
 /** Variables by which the agent reaches its model, which commands that it runs have no use for. */
@@ -38,7 +40,7 @@ export function confinement(
   { cwd, options: { environment } }: Pick<SessionRow, 'cwd' | 'options'>,
   env: Record<string, string>,
   skills: string | null,
-  { dataDir, credentials }: Hidden,
+  { dataDir, credentials, temporary }: Hidden,
 ): { options: Pick<Options, 'sandbox' | 'additionalDirectories'>; permissions: Permissions } | null {
   if (!environment || !isConfined(environment.config)) return null
   const { config } = environment
@@ -48,6 +50,12 @@ export function confinement(
   // What the agent put aside of long answers, and its skills.
   const own = [join(configDir, 'projects'), ...(skills === null ? [] : [skills])]
   const within = liesIn(cwd, dataDir)
+  // A home and a place for temporary files that are the session's own; those of the server are not for confined agents.
+  const others = [dataDir, ...[temporary() ?? []].flat()]
+  const ownFolders = [env.HOME, env.TMPDIR].filter(
+    (path) => path !== undefined && others.some((folder) => path !== folder && liesIn(path, folder)),
+  ) as string[]
+  const folders = [...ownFolders, ...files.allow_write]
   return {
     options: {
       sandbox: {
@@ -56,12 +64,12 @@ export function confinement(
         allowUnsandboxedCommands: false,
         network: hosts === null ? { allowedDomains: ['*'] } : { allowedDomains: hosts, strictAllowlist: true },
         filesystem: {
-          allowWrite: files.allow_write,
+          allowWrite: [...ownFolders, ...files.allow_write],
           // A workdir around the data folder is no way into it.
           denyWrite: [...files.deny_write, ...(within ? [] : [dataDir])],
-          denyRead: [dataDir, ...credentials, ...files.deny_read],
+          denyRead: [...others, ...credentials, ...files.deny_read],
           // What the shell begins with lies in the config dir.
-          allowRead: [...(within ? [cwd] : []), configDir, ...own, ...files.allow_read],
+          allowRead: [...(within ? [cwd] : []), configDir, ...ownFolders, ...own, ...files.allow_read],
         },
         credentials: {
           files: [{ path: join(configDir, '.credentials.json'), mode: 'deny' }],
@@ -70,13 +78,13 @@ export function confinement(
             .map((name) => ({ name, mode: 'deny' as const })),
         },
       },
-      ...(files.allow_write.length > 0 && { additionalDirectories: files.allow_write }),
+      ...(folders.length > 0 && { additionalDirectories: folders }),
     },
     permissions: {
       blockWritesOutsideWorkingDirectories: true,
       blockFileToolReadsOutsideWorkingDirectories: true,
       blockReadsExemptPaths: [...own, ...files.allow_read],
-      workingDirectoriesExclude: [dataDir, ...credentials, ...files.deny_read],
+      workingDirectoriesExclude: [...others, ...credentials, ...files.deny_read],
     },
   }
 }

@@ -58,5 +58,11 @@ export async function assertWorkdir(cwd: string): Promise<void> {
 /** The folders of a session: everything the server makes for it on disk. */
 export function sessionPaths(sessionsDir: string, sessionId: string) {
   const root = join(sessionsDir, idToUuid(sessionId))
-  return { root, workdir: join(root, 'workdir'), configDir: join(root, 'claude'), skills: join(root, 'skills') }
+  return {
+    root,
+    workdir: join(root, 'workdir'),
+    configDir: join(root, 'claude'),
+    skills: join(root, 'skills'),
+    home: join(root, 'home'),
+  }
 }

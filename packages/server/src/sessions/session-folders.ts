@@ -1,9 +1,10 @@
 import { ApiError } from '@troupe/protocol/error'
 import { idToUuid } from '@troupe/protocol/ids'
-import { mkdir, readlink, rm, symlink } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { chmod, mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import type { SessionOptions } from '../store/store.ts'
 import { sessionPaths } from './admission.ts'
+import { temporaryRoot } from './temporary-root.ts'
 
 /** The folder that an environment has workdirs made in; null: each lies in its session's own folder. */
 const rootOf = ({ environment }: Pick<SessionOptions, 'environment'>): string | null =>
@@ -45,7 +46,25 @@ export async function makeWorkdir(
 export async function removeFolders(sessionsDir: string, sessionId: string): Promise<void> {
   const { root, workdir } = sessionPaths(sessionsDir, sessionId)
   const elsewhere = await readlink(workdir).catch(() => null)
-  if (elsewhere !== null && basename(elsewhere) === idToUuid(sessionId))
-    await rm(elsewhere, { recursive: true, force: true })
-  await rm(root, { recursive: true, force: true })
+  if (elsewhere !== null && basename(elsewhere) === idToUuid(sessionId)) await removeTree(elsewhere)
+  const temporary = temporaryRoot(dirname(sessionsDir))
+  if (temporary !== null) await removeTree(join(temporary, idToUuid(sessionId)))
+  await removeTree(root)
+}
+
+/** Removes a folder with all in it, folders too that an agent made read-only, as caches of modules are. */
+async function removeTree(folder: string): Promise<void> {
+  const remove = () => rm(folder, { recursive: true, force: true })
+  await remove().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EACCES' && error.code !== 'EPERM') throw error
+    await openUp(folder)
+    await remove()
+  })
+}
+
+/** Lets the owner of folders write in them. Links are not followed. */
+async function openUp(folder: string): Promise<void> {
+  await chmod(folder, 0o700)
+  for (const entry of await readdir(folder, { withFileTypes: true }))
+    if (entry.isDirectory()) await openUp(join(folder, entry.name))
 }
