@@ -19,7 +19,14 @@ function Nowhere() {
 
 const root = createRootRoute({ component: Shell, notFoundComponent: Nowhere })
 const routes = [
-  createRoute({ getParentRoute: () => root, path: '/', component: Home }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/',
+    component: Home,
+    /** The saved agent that the form begins with. */
+    validateSearch: ({ agent }: Record<string, unknown>): { agent?: string } =>
+      typeof agent === 'string' ? { agent } : {},
+  }),
   createRoute({
     getParentRoute: () => root,
     path: '/s/$id',
@@ -34,6 +41,16 @@ const routes = [
     getParentRoute: () => root,
     path: '/overview',
     component: lazyRouteComponent(() => import('./routes/overview.tsx'), 'OverviewPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/agents',
+    component: lazyRouteComponent(() => import('./routes/agents.tsx'), 'AgentsPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/agents/$id',
+    component: lazyRouteComponent(() => import('./routes/agent.tsx'), 'AgentPage'),
   }),
   createRoute({
     getParentRoute: () => root,

@@ -19,6 +19,8 @@ describe.skipIf(mustSkip)('every page', () => {
     home: '/',
     approvals: '/approvals',
     overview: '/overview',
+    agents: '/agents',
+    agent: '/agents/new',
     keys: '/keys',
     webhooks: '/webhooks',
     settings: '/settings',

@@ -11,6 +11,9 @@ import { Login } from './login.tsx'
 import { Icon, type IconName } from './icon.tsx'
 import { Palette } from './palette.tsx'
 
+/** Pages that a phone's rail has no room for; its settings lead to them. */
+const RARE: ReadonlySet<string> = new Set(['/agents', '/schedules', '/files', '/webhooks', '/keys'])
+
 /** Rail, banner and the keys that work everywhere, around each page. */
 export function Shell() {
   const { words, language, speak } = useSpeech()
@@ -57,17 +60,13 @@ export function Shell() {
   }, [navigate])
 
   const item = (
-    to: '/' | '/approvals' | '/overview' | '/webhooks' | '/keys' | '/settings',
+    to: '/' | '/approvals' | '/overview' | '/agents' | '/webhooks' | '/keys' | '/settings',
     icon: IconName,
     name: string,
     on: boolean,
     n = 0,
   ) => (
-    <Link
-      to={to}
-      className={to === '/keys' || to === '/webhooks' ? 'item hide-phone' : 'item'}
-      aria-current={on ? 'page' : undefined}
-    >
+    <Link to={to} className={RARE.has(to) ? 'item hide-phone' : 'item'} aria-current={on ? 'page' : undefined}>
       <Icon name={icon} />
       <span>{name}</span>
       {n > 0 && (
@@ -91,6 +90,7 @@ export function Shell() {
         {item('/', 'sessions', words.sessions, pathname === '/' || pathname.startsWith('/s/'))}
         {item('/approvals', 'approvals', words.approvals, pathname === '/approvals', waiting)}
         {item('/overview', 'overview', words.overview, pathname === '/overview')}
+        {item('/agents', 'agent', words.agents.title, pathname.startsWith('/agents'))}
         {item('/webhooks', 'plug', words.webhooks.title, pathname === '/webhooks')}
         {item('/keys', 'key', words.access.title, pathname === '/keys')}
         {item('/settings', 'settings', words.settings, pathname === '/settings')}

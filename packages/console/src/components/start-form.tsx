@@ -1,3 +1,4 @@
+import type { Agent } from '@troupe/protocol/saved-agent'
 import type { Session } from '@troupe/protocol/session'
 import { useState } from 'react'
 import { asCurl } from '../lib/api.ts'
@@ -9,19 +10,25 @@ import { titleOf } from './session-list.tsx'
 
 /** A prompt and its options. Starts a session, or goes on with one. */
 export function StartForm({
+  agents,
+  agentId,
   models,
   sessions,
   busy,
   start,
 }: {
+  agents: readonly Agent[]
+  /** The agent that is chosen at first; empty: none. */
+  agentId: string
   models: readonly string[]
   sessions: readonly Session[]
   busy: boolean
   start: (draft: Draft) => void
 }) {
   const words = useWords()
-  const [draft, setDraft] = useState(EMPTY_DRAFT)
-  const [open, setOpen] = useState(false)
+  const [draft, setDraft] = useState({ ...EMPTY_DRAFT, agentId })
+  const [open, setOpen] = useState(agentId !== '')
+  const chosen = draft.agentId !== ''
   const set = (name: keyof Draft) => (event: { target: { value: string } }) =>
     setDraft((before) => ({ ...before, [name]: event.target.value }))
   const ready = draft.prompt.trim() !== '' && !busy
@@ -63,37 +70,62 @@ export function StartForm({
         />
         {open && (
           <div className="options" id="options">
-            {field('model', words.option.modelDefault, { list: 'models' })}
-            <datalist id="models">
-              {models.map((model) => (
-                <option key={model} value={model} />
-              ))}
-            </datalist>
-            <label className="field">
-              <span>{words.option.mode}</span>
-              <select value={draft.mode} onChange={set('mode')} disabled={draft.resume !== ''}>
-                {Object.entries(words.modes).map(([mode, name]) => (
-                  <option key={mode} value={mode}>
-                    {name}
-                  </option>
-                ))}
-              </select>
-            </label>
+            {(agents.length > 0 || chosen) && (
+              <label className="field wide">
+                <span>{words.agents.use}</span>
+                <select value={draft.agentId} onChange={set('agentId')} disabled={draft.resume !== ''}>
+                  <option value="">{words.agents.useNone}</option>
+                  {chosen && !agents.some(({ id }) => id === draft.agentId) && (
+                    <option value={draft.agentId}>{draft.agentId}</option>
+                  )}
+                  {agents.map(({ id, name }) => (
+                    <option key={id} value={id}>
+                      {name}
+                    </option>
+                  ))}
+                </select>
+                {chosen && <span className="small soft">{words.agents.useNote}</span>}
+              </label>
+            )}
+            {!chosen && (
+              <>
+                {field('model', words.option.modelDefault, { list: 'models' })}
+                <datalist id="models">
+                  {models.map((model) => (
+                    <option key={model} value={model} />
+                  ))}
+                </datalist>
+                <label className="field">
+                  <span>{words.option.mode}</span>
+                  <select value={draft.mode} onChange={set('mode')} disabled={draft.resume !== ''}>
+                    {Object.entries(words.modes).map(([mode, name]) => (
+                      <option key={mode} value={mode}>
+                        {name}
+                      </option>
+                    ))}
+                  </select>
+                </label>
+              </>
+            )}
             {field('cwd', words.option.cwdHint)}
             {field('maxTurns', '50', { type: 'number', min: 1, max: 1000 })}
-            {field('allowed', words.option.toolsHint)}
-            {field('disallowed', words.option.toolsHint)}
-            <label className="field wide">
-              <span>{words.option.system}</span>
-              <textarea
-                rows={2}
-                style={{ minHeight: 0, border: '1px solid var(--line-strong)', padding: '6px 10px' }}
-                value={draft.system}
-                onChange={set('system')}
-                placeholder={words.option.systemHint}
-                disabled={draft.resume !== ''}
-              />
-            </label>
+            {!chosen && (
+              <>
+                {field('allowed', words.option.toolsHint)}
+                {field('disallowed', words.option.toolsHint)}
+                <label className="field wide">
+                  <span>{words.option.system}</span>
+                  <textarea
+                    rows={2}
+                    style={{ minHeight: 0, border: '1px solid var(--line-strong)', padding: '6px 10px' }}
+                    value={draft.system}
+                    onChange={set('system')}
+                    placeholder={words.option.systemHint}
+                    disabled={draft.resume !== ''}
+                  />
+                </label>
+              </>
+            )}
             <label className="field wide">
               <span>{words.option.resume}</span>
               <select value={draft.resume} onChange={set('resume')}>

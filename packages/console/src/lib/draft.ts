@@ -11,6 +11,8 @@ export interface Draft {
   allowed: string
   disallowed: string
   resume: string
+  /** A saved agent, instead of what the form says of one. */
+  agentId: string
 }
 
 export const EMPTY_DRAFT: Draft = {
@@ -23,6 +25,7 @@ export const EMPTY_DRAFT: Draft = {
   allowed: '',
   disallowed: '',
   resume: '',
+  agentId: '',
 }
 
 /** Names between commas; a comma within brackets belongs to its tool: `Bash(git add a,b)`. */
@@ -33,7 +36,7 @@ export const namesIn = (list: string): string[] =>
 export function bodyOf(draft: Draft): NewSession {
   const [allowed, disallowed] = [namesIn(draft.allowed), namesIn(draft.disallowed)]
   return {
-    agent: {
+    agent: draft.agentId || {
       type: 'inline',
       ...(draft.model.trim() && { model: draft.model.trim() }),
       ...(draft.system.trim() && { system: draft.system }),

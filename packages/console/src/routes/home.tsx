@@ -1,9 +1,10 @@
 import { useQuery } from '@tanstack/react-query'
-import { Link, useNavigate } from '@tanstack/react-router'
+import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useEffect, useState } from 'react'
 import { Problem } from '../components/problem.tsx'
 import { ListSkeleton, SessionList } from '../components/session-list.tsx'
 import { StartForm } from '../components/start-form.tsx'
+import { agentsQuery } from '../lib/agents.ts'
 import { client } from '../lib/api.ts'
 import { bodyOf, type Draft } from '../lib/draft.ts'
 import { modelsQuery, queries, sessionsQuery } from '../lib/queries.ts'
@@ -16,6 +17,8 @@ export function Home() {
   const navigate = useNavigate()
   const sessions = useQuery(sessionsQuery(30))
   const models = useQuery(modelsQuery)
+  const agents = useQuery({ ...agentsQuery(100), retry: false })
+  const { agent = '' } = useSearch({ from: '/' })
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>(null)
   usePageTitle(words.newSession)
@@ -45,6 +48,9 @@ export function Home() {
         <div>
           <h1>{words.start}</h1>
           <StartForm
+            key={agent}
+            agentId={agent}
+            agents={agents.data?.data.filter(({ source }) => source !== 'built_in') ?? []}
             models={models.data?.data.map(({ id }) => id).filter((id) => id !== 'default') ?? []}
             sessions={list}
             busy={busy}

@@ -24,6 +24,11 @@ export function SettingsPage() {
     <main className="page" id="content">
       <div className="column narrow">
         <h1>{words.settings}</h1>
+        <nav className="more-pages" aria-label={words.table.more}>
+          <Link to="/agents">{words.agents.title}</Link>
+          <Link to="/webhooks">{words.webhooks.title}</Link>
+          <Link to="/keys">{words.access.title}</Link>
+        </nav>
         <section className="stack">
           <h2>{words.settingsPage.look}</h2>
           <div className="options" style={{ padding: 0, border: 0 }}>

@@ -1,8 +1,10 @@
 import type { ScopeName } from '@troupe/protocol/access'
+import { enWork } from './en-work.ts'
 
 /** Every word of the console in English; `Words` is the shape that each other language fills. */
 export const en = {
   name: 'English',
+  ...enWork,
   skip: 'Skip to the content',
   sessions: 'Sessions',
   approvals: 'Approvals',

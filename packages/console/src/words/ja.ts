@@ -1,7 +1,9 @@
 import type { Words } from './en.ts'
+import { jaWork } from './ja-work.ts'
 
 export const ja: Words = {
   name: '日本語',
+  ...jaWork,
   skip: '本文へ移動',
   sessions: 'セッション',
   approvals: '承認',
