@@ -54,6 +54,11 @@ const routes = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: '/schedules',
+    component: lazyRouteComponent(() => import('./routes/schedules.tsx'), 'SchedulesPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: '/keys',
     component: lazyRouteComponent(() => import('./routes/keys.tsx'), 'KeysPage'),
   }),

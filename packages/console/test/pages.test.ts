@@ -21,6 +21,7 @@ describe.skipIf(mustSkip)('every page', () => {
     overview: '/overview',
     agents: '/agents',
     agent: '/agents/new',
+    schedules: '/schedules',
     keys: '/keys',
     webhooks: '/webhooks',
     settings: '/settings',

@@ -11,7 +11,7 @@ export function Dialog({
   title: string
   children: ReactNode
   close: () => void
-  className?: string
+  className?: string | undefined
 }) {
   const box = useRef<HTMLDialogElement>(null)
   useEffect(() => box.current?.showModal(), [])

@@ -9,6 +9,7 @@ export function FormDialog({
   title,
   action,
   danger = false,
+  className,
   ready = true,
   curl,
   submit,
@@ -18,6 +19,7 @@ export function FormDialog({
   title: string
   action: string
   danger?: boolean
+  className?: string
   ready?: boolean
   curl: () => string
   submit: () => Promise<unknown>
@@ -40,7 +42,7 @@ export function FormDialog({
     }
   }
   return (
-    <Dialog title={title} close={close}>
+    <Dialog title={title} close={close} className={className}>
       <form className="body" onSubmit={(event) => void send(event)}>
         <h2>{title}</h2>
         {children}

@@ -19,6 +19,7 @@ export function Palette({ close }: { close: () => void }) {
     { name: words.overview, go: () => navigate({ to: '/overview' }) },
     { name: words.agents.title, go: () => navigate({ to: '/agents' }) },
     { name: words.agents.add, go: () => navigate({ to: '/agents/$id', params: { id: 'new' } }) },
+    { name: words.schedules.title, go: () => navigate({ to: '/schedules' }) },
     { name: words.webhooks.title, go: () => navigate({ to: '/webhooks' }) },
     { name: words.access.title, go: () => navigate({ to: '/keys' }) },
     { name: words.settings, go: () => navigate({ to: '/settings' }) },

@@ -60,7 +60,7 @@ export function Shell() {
   }, [navigate])
 
   const item = (
-    to: '/' | '/approvals' | '/overview' | '/agents' | '/webhooks' | '/keys' | '/settings',
+    to: '/' | '/approvals' | '/overview' | '/agents' | '/schedules' | '/webhooks' | '/keys' | '/settings',
     icon: IconName,
     name: string,
     on: boolean,
@@ -91,6 +91,7 @@ export function Shell() {
         {item('/approvals', 'approvals', words.approvals, pathname === '/approvals', waiting)}
         {item('/overview', 'overview', words.overview, pathname === '/overview')}
         {item('/agents', 'agent', words.agents.title, pathname.startsWith('/agents'))}
+        {item('/schedules', 'clock', words.schedules.title, pathname === '/schedules')}
         {item('/webhooks', 'plug', words.webhooks.title, pathname === '/webhooks')}
         {item('/keys', 'key', words.access.title, pathname === '/keys')}
         {item('/settings', 'settings', words.settings, pathname === '/settings')}

@@ -26,6 +26,7 @@ export function SettingsPage() {
         <h1>{words.settings}</h1>
         <nav className="more-pages" aria-label={words.table.more}>
           <Link to="/agents">{words.agents.title}</Link>
+          <Link to="/schedules">{words.schedules.title}</Link>
           <Link to="/webhooks">{words.webhooks.title}</Link>
           <Link to="/keys">{words.access.title}</Link>
         </nav>
@@ -101,6 +102,7 @@ export function SettingsPage() {
         )}
         <p className="row">
           <a href="/docs">{words.apiReference}</a>
+          <Link to="/schedules">{words.schedules.title}</Link>
           <Link to="/webhooks">{words.webhooks.title}</Link>
           <Link to="/keys">{words.access.title}</Link>
           <span className="grow" />
