@@ -59,6 +59,11 @@ const routes = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: '/files',
+    component: lazyRouteComponent(() => import('./routes/files.tsx'), 'FilesPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: '/keys',
     component: lazyRouteComponent(() => import('./routes/keys.tsx'), 'KeysPage'),
   }),

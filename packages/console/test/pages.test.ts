@@ -22,6 +22,7 @@ describe.skipIf(mustSkip)('every page', () => {
     agents: '/agents',
     agent: '/agents/new',
     schedules: '/schedules',
+    files: '/files',
     keys: '/keys',
     webhooks: '/webhooks',
     settings: '/settings',

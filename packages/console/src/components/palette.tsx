@@ -20,6 +20,7 @@ export function Palette({ close }: { close: () => void }) {
     { name: words.agents.title, go: () => navigate({ to: '/agents' }) },
     { name: words.agents.add, go: () => navigate({ to: '/agents/$id', params: { id: 'new' } }) },
     { name: words.schedules.title, go: () => navigate({ to: '/schedules' }) },
+    { name: words.files.title, go: () => navigate({ to: '/files' }) },
     { name: words.webhooks.title, go: () => navigate({ to: '/webhooks' }) },
     { name: words.access.title, go: () => navigate({ to: '/keys' }) },
     { name: words.settings, go: () => navigate({ to: '/settings' }) },

@@ -60,7 +60,7 @@ export function Shell() {
   }, [navigate])
 
   const item = (
-    to: '/' | '/approvals' | '/overview' | '/agents' | '/schedules' | '/webhooks' | '/keys' | '/settings',
+    to: '/' | '/approvals' | '/overview' | '/agents' | '/schedules' | '/files' | '/webhooks' | '/keys' | '/settings',
     icon: IconName,
     name: string,
     on: boolean,
@@ -92,6 +92,7 @@ export function Shell() {
         {item('/overview', 'overview', words.overview, pathname === '/overview')}
         {item('/agents', 'agent', words.agents.title, pathname.startsWith('/agents'))}
         {item('/schedules', 'clock', words.schedules.title, pathname === '/schedules')}
+        {item('/files', 'file', words.files.title, pathname === '/files')}
         {item('/webhooks', 'plug', words.webhooks.title, pathname === '/webhooks')}
         {item('/keys', 'key', words.access.title, pathname === '/keys')}
         {item('/settings', 'settings', words.settings, pathname === '/settings')}

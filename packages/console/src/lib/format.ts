@@ -17,13 +17,22 @@ export const count = (value: number, language: string): string =>
     value,
   )
 
-/** `3.2 GB`. */
-export const bytes = (value: number, language: string): string =>
-  new Intl.NumberFormat(language, {
-    style: 'unit',
-    unit: value >= 1e9 ? 'gigabyte' : 'megabyte',
-    maximumFractionDigits: 1,
-  }).format(value / (value >= 1e9 ? 1e9 : 1e6))
+const SIZES = [
+  ['gigabyte', 1e9],
+  ['megabyte', 1e6],
+  ['kilobyte', 1e3],
+  ['byte', 1],
+] as const
+
+/** `3.2 GB`, `14 kB`. */
+export function bytes(value: number, language: string): string {
+  const [unit, size] = SIZES.find(([, size]) => value >= size) ?? ['byte', 1]
+  // Short of this one is "10 byte".
+  const unitDisplay = unit === 'byte' ? 'long' : 'short'
+  return new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay, maximumFractionDigits: 1 }).format(
+    value / size,
+  )
+}
 
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['day', 86_400],

@@ -27,6 +27,7 @@ export function SettingsPage() {
         <nav className="more-pages" aria-label={words.table.more}>
           <Link to="/agents">{words.agents.title}</Link>
           <Link to="/schedules">{words.schedules.title}</Link>
+          <Link to="/files">{words.files.title}</Link>
           <Link to="/webhooks">{words.webhooks.title}</Link>
           <Link to="/keys">{words.access.title}</Link>
         </nav>
@@ -103,6 +104,7 @@ export function SettingsPage() {
         <p className="row">
           <a href="/docs">{words.apiReference}</a>
           <Link to="/schedules">{words.schedules.title}</Link>
+          <Link to="/files">{words.files.title}</Link>
           <Link to="/webhooks">{words.webhooks.title}</Link>
           <Link to="/keys">{words.access.title}</Link>
           <span className="grow" />

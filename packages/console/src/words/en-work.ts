@@ -131,4 +131,17 @@ export const enWork = {
         `${[time, days, months].filter(Boolean).join(', ')}.`,
     },
   },
+  files: {
+    title: 'Files',
+    upload: 'Upload files',
+    choose: 'Choose files',
+    dropHint: (most: string) => `or drop them here; each up to ${most}.`,
+    tooLarge: (size: string) => `It has ${size}, which is more than one file may have.`,
+    name: 'File',
+    size: 'Size',
+    type: 'Type',
+    sent: 'Uploaded',
+    sure: 'Sure? Delete',
+    none: 'No file yet. Files that are uploaded here can be given to sessions by their ids.',
+  },
 }

@@ -133,4 +133,17 @@ export const jaWork: typeof enWork = {
         `${days}、${time}に始めます${months && `(${months})`}。`,
     },
   },
+  files: {
+    title: 'ファイル',
+    upload: 'ファイルのアップロード',
+    choose: 'ファイルを選ぶ',
+    dropHint: (most: string) => `ここにドロップすることもできます。1 つにつき ${most} まで。`,
+    tooLarge: (size: string) => `大きさが ${size} あり、1 つのファイルの上限を超えています。`,
+    name: 'ファイル名',
+    size: '大きさ',
+    type: '種類',
+    sent: '受け取り',
+    sure: '本当に削除',
+    none: 'ファイルはまだありません。アップロードしたファイルは、ID を指定してセッションに渡せます。',
+  },
 }

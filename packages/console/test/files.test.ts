@@ -1,0 +1,94 @@
+import { AxeBuilder } from '@axe-core/playwright'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bytes } from '../src/lib/format.ts'
+import { mustSkip, setStage, type Stage } from './support/browser.ts'
+
+const PICTURES = fileURLToPath(new URL('../../../artifacts/console', import.meta.url))
+
+describe('sizes', () => {
+  test('U33 are written in the largest unit that fits, as the language does', () => {
+    expect([0, 999, 1_500, 2_340_000, 500 * 1024 * 1024].map((size) => bytes(size, 'en'))).toEqual([
+      '0 bytes',
+      '999 bytes',
+      '1.5 kB',
+      '2.3 MB',
+      '524.3 MB',
+    ])
+  })
+})
+
+describe.skipIf(mustSkip)('the page of files', () => {
+  let stage: Stage
+  beforeAll(async () => {
+    stage = await setStage()
+    mkdirSync(PICTURES, { recursive: true })
+  }, 120_000)
+  afterAll(() => stage?.close())
+
+  const seen = async (page: Page, name: string) => {
+    await page.screenshot({ path: `${PICTURES}/${name}.png` })
+    expect((await new AxeBuilder({ page }).analyze()).violations, name).toEqual([])
+  }
+  const files = async () => (await stage.server.get<{ data: { id: string; filename: string }[] }>('/v1/files')).data
+
+  test('U33 files are uploaded with their progress, stopped, downloaded, and deleted by a second press', async () => {
+    const page = await stage.open('/files')
+    await page.getByText('No file yet.').waitFor()
+    const input = page.locator('[data-files]')
+    await input.setInputFiles([
+      { name: 'notes 日本.txt', mimeType: 'text/plain', buffer: Buffer.from('To be kept') },
+      { name: 'table.csv', mimeType: 'text/csv', buffer: Buffer.alloc(2_340_000, 'a,b\n') },
+    ])
+    const row = page.locator('tr', { hasText: 'notes 日本.txt' })
+    await row.getByText('10 bytes').waitFor()
+    await page.locator('tr', { hasText: 'table.csv' }).getByText('2.3 MB').waitFor()
+    await page.locator('.sending').first().waitFor({ state: 'detached' })
+
+    const coming = page.waitForEvent('download')
+    await row.getByRole('link').click()
+    const download = await coming
+    expect(download.suggestedFilename()).toBe('notes 日本.txt')
+    expect(readFileSync((await download.path())!, 'utf8')).toBe('To be kept')
+
+    // Nothing of a name that is refused, and the reason where the file was.
+    await input.setInputFiles({ name: 'x'.repeat(300), mimeType: 'text/plain', buffer: Buffer.from('x') })
+    await page.locator('.sending').getByText('300 characters').waitFor()
+    expect(await page.locator('#content').evaluate((main) => main.scrollWidth - main.clientWidth)).toBe(0)
+    await seen(page, 'files-refused-en-light')
+    await page.locator('.sending').getByRole('button', { name: 'Close' }).click()
+
+    // A connection that lets nothing through: how far it is stands there, and it can be given up.
+    await page.route('**/v1/files', (route) => (route.request().method() === 'POST' ? undefined : route.continue()))
+    await input.setInputFiles({ name: 'slow.bin', mimeType: 'application/x', buffer: Buffer.alloc(4_000) })
+    await page.getByRole('progressbar', { name: 'slow.bin' }).waitFor()
+    await page.locator('.sending').getByRole('button', { name: 'Cancel' }).click()
+    await page.locator('.sending').waitFor({ state: 'detached' })
+    await page.unroute('**/v1/files')
+    expect((await files()).map(({ filename }) => filename).toSorted()).toEqual(['notes 日本.txt', 'table.csv'])
+
+    const phone = await stage.open('/files', {
+      locale: 'ja-JP',
+      colorScheme: 'dark',
+      viewport: { width: 390, height: 844 },
+    })
+    await phone.locator('tr', { hasText: 'table.csv' }).waitFor()
+    await seen(phone, 'files-ja-dark-phone')
+    expect(await phone.evaluate(() => document.documentElement.scrollWidth)).toBe(390)
+
+    const button = row.getByRole('button')
+    await button.click()
+    await row.getByRole('button', { name: 'Sure? Delete: notes 日本.txt' }).waitFor()
+    await page.getByRole('heading', { name: 'Files' }).click()
+    await row.getByRole('button', { name: 'Delete: notes 日本.txt', exact: true }).waitFor()
+    expect(await files()).toHaveLength(2)
+    await seen(page, 'files-en-light')
+    await button.click()
+    await button.click()
+    await row.waitFor({ state: 'detached' })
+    expect(await files()).toHaveLength(1)
+    expect(stage.troubles).toEqual([])
+  }, 90_000)
+})
