@@ -174,7 +174,7 @@ describe('folders of the server', () => {
     access: { all: ['sessions', 'log', 'store'] },
     agents: { all: ['store'] },
     snapshots: { all: ['store'] },
-    sessions: { all: ['log', 'store', 'agents', 'environments', 'snapshots'] },
+    sessions: { all: ['log', 'store', 'agents', 'environments', 'snapshots', 'files'] },
     deployments: { all: ['sessions', 'agents', 'environments', 'store'] },
     runner: { all: ['sessions', 'log', 'store', 'agents', 'environments', 'skills', 'snapshots'] },
     http: {

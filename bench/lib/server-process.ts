@@ -32,8 +32,10 @@ const store = openDelayedStore(file, delay)
 const wakeups = new Wakeups()
 const log = new EventLog(store, wakeups)
 const previews = new Previews(wakeups)
+const files = { store: store.files, folder: join(folder, 'files'), clock: systemClock, maxBytes: 2 ** 20 }
 const sessions: SessionContext = {
   spares: { take: () => null },
+  files,
   snapshots: new Snapshots({
     store,
     clock: systemClock,
@@ -65,7 +67,7 @@ const server = await buildServer({
   sessions,
   previews,
   webhooks: { store: store.webhooks, wakeups, clock: systemClock, allowPrivate: false },
-  files: { store: store.files, folder: join(folder, 'files'), clock: systemClock, maxBytes: 2 ** 20 },
+  files,
   logger: silentLogger,
   clock: systemClock,
   clientTools: new ClientToolTokens(),

@@ -143,7 +143,7 @@ export const EVENT_TYPES = {
   'session.created': 'the session exists',
   'session.forked': 'the session goes on from another one',
   'session.rewound': 'conversation, files or both were set back',
-  'session.updated': 'title, metadata or the place in the queue changed',
+  'session.updated': 'title, metadata, resources or the place in the queue changed',
   'session.queued': 'a turn waits for its slot',
   'session.status_running': 'the session has work',
   'session.status_rescheduled': 'a passing failure; the turn is tried again',

@@ -26,6 +26,7 @@ export type IdPrefix =
   | 'drun'
   | 'skill'
   | 'skver'
+  | 'sesrsc'
 
 let lastMs = 0
 let lastCounter = 0

@@ -5,6 +5,8 @@ import { SnapshotMode } from './branch.ts'
 import { ApprovalPolicy, RequiredAction } from './approval.ts'
 import { Budget, BudgetParam } from './budget.ts'
 import { OutputSchema } from './output-schema.ts'
+import { PageQuery } from './page.ts'
+import { MAX_RESOURCES, ResourceParam, SessionResource } from './resource.ts'
 import { Retention, RetentionParam } from './retention.ts'
 import { SessionError, UserMessage } from './event.ts'
 import { Metadata } from './metadata.ts'
@@ -18,7 +20,7 @@ export type SessionStatus = z.infer<typeof SessionStatus>
 export const StopReason = z.looseObject({ type: z.string() }).meta({ id: 'StopReason' })
 export type StopReason = z.infer<typeof StopReason>
 
-export { Metadata }
+export { Metadata, PageQuery }
 
 /** What becomes of a turn that the end of the server cut off. */
 export const Recovery = z
@@ -72,7 +74,7 @@ export const CreateSession = z.object({
   metadata: Metadata.optional(),
   external_id: z.string().min(1).max(255).optional().describe('Natural key, unique while the session is not archived'),
   limits: Limits.optional(),
-  resources: z.array(z.unknown()).optional(),
+  resources: z.array(ResourceParam).max(MAX_RESOURCES).optional().describe('Files that are put into the workdir'),
   vault_ids: z.array(z.unknown()).optional(),
   budget: BudgetParam.nullish().describe('What all turns together may cost at list price'),
   output_schema: OutputSchema.nullish(),
@@ -158,7 +160,7 @@ export const Session = z
       .string()
       .nullable()
       .describe('When it is deleted if nothing happens; null: never, or not while it works or waits'),
-    resources: z.array(z.unknown()),
+    resources: z.array(SessionResource),
     vault_ids: z.array(z.string()),
     outcome_evaluations: z.array(z.unknown()),
     deployment_id: z.string().nullable().describe('The deployment that started it'),
@@ -175,13 +177,6 @@ export const Session = z
 export type Session = z.infer<typeof Session>
 
 export const DeletedSession = z.object({ type: z.literal('session_deleted'), id: z.string() })
-
-/** `limit`, `page` and what else every list takes. Unknown parameters are ignored. */
-export const PageQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(1000).optional(),
-  page: z.string().max(2048).optional(),
-  order: z.enum(['asc', 'desc']).optional(),
-})
 
 /** A query parameter that may be given once or several times. */
 export const oneOrMany = <T extends z.ZodType>(item: T) =>

@@ -144,8 +144,11 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       sessionsDir,
       mode: config.snapshots,
     })
+    const files = { store: store.files, folder: join(config.data_dir, 'files'), clock, maxBytes: MAX_FILE_BYTES }
+    await sweepFiles(files)
     const sessions: SessionContext = {
       store,
+      files,
       snapshots,
       spares: { take: (like) => runner.spares.take(like) },
       log,
@@ -270,8 +273,6 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       resting: () => runner.resting,
       spares: () => runner.spares.size,
     })
-    const files = { store: store.files, folder: join(config.data_dir, 'files'), clock, maxBytes: MAX_FILE_BYTES }
-    await sweepFiles(files)
     const server: HttpServer = await buildServer({
       sessions,
       previews,

@@ -30,6 +30,7 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
   const files: string[] = []
   const environments: string[] = []
   const skills: string[] = []
+  const resources: { id: string; session_id: string }[] = []
   // Nobody asks for them here: whether a server does is decided when it starts.
   const keys: string[] = []
   const workspaces: string[] = []
@@ -57,6 +58,9 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
       deployments.push(await made('/v1/deployments', { name: 'x', agent: 'agent_default', initial_events }))
       runs.push(await made(`/v1/deployments/${deployments.at(-1)}/run`))
       files.push(await sent('/v1/files', upload()))
+      const given = { type: 'file', file_id: files.at(-1), mount_path: 'given' }
+      const session_id = await made('/v1/sessions', {})
+      resources.push({ id: await made(`/v1/sessions/${session_id}/resources`, given), session_id })
       environments.push(await made('/v1/environments', { name: 'x' }))
       skills.push(await sent('/v1/skills', skill()))
       for (let version = 0; version < 2; version++) await sent(`/v1/skills/${skills.at(-1)}/versions`, skill())
@@ -93,6 +97,9 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     skill_id: newest.map((n) => () => skills.at(-1 - n) ?? skills.at(-1)),
     version: mostly('latest'),
     skills: mostly([]),
+    resource_id: newest.map((n) => () => (resources.at(-1 - n) ?? resources[0])!.id),
+    resources: mostly([]),
+    mount_path: mostly(null),
     scope_id: mostly(undefined),
     deployment_run_id: newest.map((n) => () => runs.at(-1 - n) ?? runs[0]),
     schedule: mostly({ type: 'cron', expression: '0 0 1 1 *', timezone: 'UTC' }),
@@ -139,6 +146,8 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
     if (owner) call.params.session_id = owner
     const sender = deliveries.find(({ id }) => id === call.params.delivery_id)?.webhook_endpoint_id
     if (sender) call.params.webhook_endpoint_id = sender
+    const holder = resources.find(({ id }) => id === call.params.resource_id)?.session_id
+    if (holder) call.params.session_id = holder
     if (call.params.thread_id === subagent!.id) call.params.session_id = kept
     const { to_event_id, at_event_id } = (call.body ?? {}) as { to_event_id?: unknown; at_event_id?: unknown }
     if (to_event_id === past!.id || at_event_id === past!.id) call.params.session_id = past!.session_id
@@ -204,6 +213,8 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
   answered.add('GET /v1/sessions/{session_id}/diff')
   // Back to an event of that very session, while nothing runs.
   answered.add('POST /v1/sessions/{session_id}/rewind')
+  // Of a file nothing can be changed.
+  answered.add('POST /v1/sessions/{session_id}/resources/{resource_id}')
   // Whether a delivery is there when it is asked for is chance; its own tests ask.
   answered.add('GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries/{delivery_id}')
   const unanswered = () =>

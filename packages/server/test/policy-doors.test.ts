@@ -78,6 +78,7 @@ describe('doors of a bounded key', () => {
     const { data } = await read<{ data: { id: string }[] }>(`/v1/sessions/${free.id}/events?types[]=turn.completed`)
     const bodies: Record<string, unknown> = {
       'POST /v1/sessions/:session_id/events': { events: [message('say x')] },
+      'POST /v1/sessions/:session_id/resources': { type: 'file', file_id: 'file_x' },
       'POST /v1/sessions/:session_id/rewind': { to_event_id: data[0]!.id, scope: 'conversation' },
       'POST /v1/sessions/:session_id': { limits: { max_turns: 5 } },
       'POST /v1/sessions/:session_id/inputs/:event_id': { content: 'say more' },

@@ -460,7 +460,7 @@ describe('finding', () => {
 
 describe('what comes later', () => {
   test.each<[string, object]>([
-    ['resources', { resources: [{ type: 'file', file_id: 'file_1' }] }],
+    ['resources', { resources: [{ type: 'github_repository', url: 'https://example.com/x' }] }],
     ['vault_ids', { vault_ids: ['vlt_1'] }],
     ['skills', { agent: { type: 'inline', skills: [{ type: 'anthropic', skill_id: 'xlsx' }] } }],
     ['model.speed', { agent: { type: 'inline', model: { id: 'opus', speed: 'fast' } } }],

@@ -27,10 +27,15 @@ export async function readFile(context: FileContext, row: FileRow): Promise<Read
   }
 }
 
-/** Forgets it, then removes what was in it; what a dying server leaves is swept. Throws `file_not_found`. */
+/** Forgets it, then removes what was in it, unless a session was given it; what a dying server leaves is swept. Throws `file_not_found`. */
 export async function deleteFile(context: FileContext, workspaceId: string, id: string, key: Key): Promise<void> {
   if (!(await context.store.delete(workspaceId, id, effectOf(key, id)))) throw noFile(id)
-  await rm(join(context.folder, id), { force: true })
+  await removeUnneeded(context, [id])
+}
+
+/** Removes contents that nobody needs any more. */
+export async function removeUnneeded({ store, folder }: FileContext, ids: Iterable<string>): Promise<void> {
+  for (const id of ids) if (!(await store.has(id))) await rm(join(folder, id), { force: true })
 }
 
 export const fileToWire = (row: FileRow): FileMetadata => ({

@@ -36,6 +36,7 @@ import { docsRoutes } from './routes/docs.ts'
 import { eventRoutes } from './routes/events.ts'
 import { firehoseRoutes } from './routes/firehose.ts'
 import { metaRoutes } from './routes/meta.ts'
+import { resourceRoutes } from './routes/resources.ts'
 import { queueRoutes } from './routes/queue.ts'
 import { ownWorkspaceOnly } from './own-workspace.ts'
 import { strictAnswers } from './strict.ts'
@@ -189,6 +190,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     fileRoutes(server, routes)
     skillRoutes(server, routes)
     environmentRoutes(server, routes)
+    resourceRoutes(server, routes)
     queueRoutes(server, routes)
     usageRoutes(server, routes)
     accessRoutes(server, routes)

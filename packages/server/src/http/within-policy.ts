@@ -14,6 +14,9 @@ const DRIVES: Readonly<Record<string, { by: 'session_id' | 'approval_id'; spends
   'POST /v1/sessions/:session_id/compact': { by: 'session_id', spends: true },
   'POST /v1/sessions/:session_id/inputs/:event_id': { by: 'session_id', spends: true },
   'POST /v1/sessions/:session_id/rewind': { by: 'session_id', spends: false },
+  'POST /v1/sessions/:session_id/resources': { by: 'session_id', spends: false },
+  'POST /v1/sessions/:session_id/resources/:resource_id': { by: 'session_id', spends: false },
+  'DELETE /v1/sessions/:session_id/resources/:resource_id': { by: 'session_id', spends: false },
   'POST /v1/approvals/:approval_id': { by: 'approval_id', spends: true },
 }
 

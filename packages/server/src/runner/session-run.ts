@@ -13,6 +13,7 @@ import { awaitAnswer, type TurnPart } from '../sessions/approval-state.ts'
 import { endAndGoOn } from '../sessions/continue-turn.ts'
 import { leaveThreads } from '../sessions/end-threads.ts'
 import type { TurnOutcome } from '../sessions/end-turn.ts'
+import { mountResources } from '../sessions/mount-resources.ts'
 import { newEvent } from '../sessions/new-event.ts'
 import { applyDecision, mergeDecisions } from '../sessions/merge-decisions.ts'
 import { endSteeredTurn } from '../sessions/requeue-steers.ts'
@@ -168,7 +169,8 @@ class SessionRun {
     const begun = release ? await this.#release() : await this.#beginTurn()
     if (!begun) return false
     const { session, turn } = begun
-    await this.#context.snapshots.before(session, turn.id, turn.resume !== null, this.#ending)
+    const mount = () => mountResources(this.#context.sessions, session)
+    await this.#context.snapshots.before(session, turn.id, turn.resume !== null, this.#ending, mount)
     const ended = await this.#runTurn(session, turn, begun.inputs)
     const { touched } = this.#translator.threads
     const threads = await this.#insist(() => threadUsage(this.#context.sessions.store, this.#id, touched))

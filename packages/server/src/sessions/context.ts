@@ -1,3 +1,4 @@
+import type { FileContext } from '../files/context.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { EventLog } from '../log/event-log.ts'
 import type { Snapshots } from '../snapshots/snapshots.ts'
@@ -10,6 +11,7 @@ export interface SessionContext {
   clock: Clock
   settings: SessionSettings
   snapshots: Snapshots
+  files: FileContext
   spares: SpareDesk
 }
 

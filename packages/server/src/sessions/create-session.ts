@@ -3,6 +3,7 @@ import type { ApprovalPolicy } from '@troupe/protocol/approval'
 import { DEFAULT_ENVIRONMENT_ID } from '@troupe/protocol/environment'
 import { ApiError } from '@troupe/protocol/error'
 import { newId } from '@troupe/protocol/ids'
+import type { ResourceParam } from '@troupe/protocol/resource'
 import type { CreateSession } from '@troupe/protocol/session'
 import { agentOfSession } from '../agents/agent-of-session.ts'
 import { startableEnvironment } from '../environments/find-environment.ts'
@@ -28,6 +29,7 @@ import { type Input, queueTurn } from './queue-turn.ts'
 import { type OwnRetention, retentionToKeep } from './retention.ts'
 import { assertNames, defaultLimits, lesser } from './session-environment.ts'
 import { makeWorkdir, removeFolders } from './session-folders.ts'
+import { asFileNotFound, assertFree, checkResources } from './session-resources.ts'
 import { withOutputSchema } from './session-schema.ts'
 import { idOfClient } from './send-events.ts'
 
@@ -58,6 +60,8 @@ export interface NewSession {
   environment?: SessionOptions['environment'] | undefined
   /** Absent: as its workspace, else the server, says. */
   retention?: OwnRetention | undefined
+  /** What it is given. */
+  resources?: ResourceParam[]
   /** Started by a deployment. */
   deployment?: FromDeployment | undefined
   /** Its place among those that wait; absent: the usual one. */
@@ -82,7 +86,8 @@ export async function createFromRequest(
   idempotency: Idempotency | null,
   deployment?: FromDeployment,
 ) {
-  refuseLater(body)
+  const { resources = [], ...rest } = body
+  refuseLater(rest)
   assertRules(body.permission_rules ?? [], '/permission_rules')
   if (body.external_id !== undefined) {
     const existing = await context.store.findByExternalId(caller.workspaceId, body.external_id)
@@ -118,6 +123,7 @@ export async function createFromRequest(
         rules: body.permission_rules ?? [],
         snapshots: body.snapshots,
         retention: retentionToKeep(body.retention),
+        resources,
         deployment,
         queue: {
           priority: body.priority ?? 0,
@@ -174,6 +180,8 @@ export async function createSession(
   // An environment of one's own says where workdirs are; the server's default is that of the built-in one.
   const named = request.cwd ?? (environment ? null : settings.defaultCwd)
   if (named !== null) await assertWorkdir(named)
+  const given = await checkResources(context, caller, request.resources ?? [], '/resources/*')
+  await assertFree(named, given('', 0, []))
   const options: SessionOptions = {
     env: request.env,
     maxTurns: asked.maxTurns ?? lesser(request.maxTurns, usual.max_turns),
@@ -214,13 +222,14 @@ export async function createSession(
       newTurns: work?.newTurns ?? [],
       ...(work?.queueLimit !== undefined && { queueLimit: work.queueLimit }),
       events: [created, ...(work?.events ?? [])],
+      newResources: given(id, at, []),
       ...(deployment && { deploymentRun: deployment.run(id) }),
       ...(deployment?.effect && { effect: deployment.effect }),
       ...(idempotency && { effect: { ...idempotency, result: JSON.stringify({ session_id: id }) } }),
     })
   } catch (error) {
     if (named === null) await removeFolders(settings.sessionsDir, id)
-    throw error
+    throw asFileNotFound(error)
   }
   return requireSession(context, id)
 }
@@ -279,7 +288,7 @@ export const unsupported = (what: string) =>
   new ApiError('unsupported_feature', `${what} is not supported by this version; see the capabilities at /v1/info.`)
 
 /** Says no to what later versions bring, instead of ignoring it. */
-export function refuseLater(body: Pick<CreateSession, 'resources' | 'vault_ids'>): void {
+export function refuseLater(body: Pick<CreateSession, 'vault_ids'> & { resources?: unknown[] | undefined }): void {
   if (body.resources?.length) throw unsupported('resources')
   if (body.vault_ids?.length) throw unsupported('vault_ids')
 }

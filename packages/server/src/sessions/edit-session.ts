@@ -1,6 +1,7 @@
 import { ApiError } from '@troupe/protocol/error'
 import type { UpdateSession } from '@troupe/protocol/session'
 import type { z } from 'zod'
+import { removeUnneeded } from '../files/find-file.ts'
 import type { SessionRow, SessionPatch } from '../store/store.ts'
 import { NoSuchSession, VersionConflict } from '../store/store.ts'
 import { assertCanRun } from './admission.ts'
@@ -156,12 +157,14 @@ async function erase(
   idempotency: Idempotency | null,
   may: (session: SessionRow) => boolean | Promise<boolean>,
 ): Promise<boolean> {
+  let given: string[] = []
   for (;;) {
     const session = await requireSession(context, sessionId)
     if (TRANSITIONS[session.status].delete === null || session.holder !== null) throw running(session)
     if (!(await may(session))) return false
     try {
       const effect = idempotency ? { ...idempotency, result: JSON.stringify({ session_id: sessionId }) } : undefined
+      given = (await context.store.resources.list(sessionId)).map(({ fileId }) => fileId)
       await context.log.deleteSession(sessionId, context.clock.now(), session.version, effect)
       break
     } catch (error) {
@@ -169,6 +172,7 @@ async function erase(
       if (!(error instanceof NoSuchSession)) throw error
     }
   }
+  await removeUnneeded(context.files, given)
   // A workdir the caller named is the caller's; only what the server made is removed.
   await removeFolders(context.settings.sessionsDir, sessionId).catch((error: NodeJS.ErrnoException) => {
     // The last process is still on its way out and writing; its run removes the rest when it has gone.

@@ -69,6 +69,11 @@ export async function forkSession(
         sessionId: id,
         at,
         session: {},
+        newResources: (await store.resources.list(sourceId)).map((each) => ({
+          ...each,
+          id: newId('sesrsc'),
+          sessionId: id,
+        })),
         events: [
           newEvent('session.forked', null, at, {
             forked_from: row.options.forkedFrom,

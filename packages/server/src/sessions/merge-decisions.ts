@@ -12,7 +12,9 @@ export function mergeDecisions(first: Decision, second: Decision): Decision {
       | 'newApprovals'
       | 'approvals'
       | 'grants'
-      | 'ledger',
+      | 'ledger'
+      | 'newResources'
+      | 'removedResources',
   >(
     key: K,
   ) => {
@@ -30,6 +32,8 @@ export function mergeDecisions(first: Decision, second: Decision): Decision {
     ...both('approvals'),
     ...both('grants'),
     ...both('ledger'),
+    ...both('newResources'),
+    ...both('removedResources'),
     ...((second.queueLimit ?? first.queueLimit) !== undefined && {
       queueLimit: second.queueLimit ?? first.queueLimit!,
     }),

@@ -64,13 +64,22 @@ export class Snapshots {
 
   /**
    * Before the agent gets a turn: waits until nobody copies or restores the workdir, and notes how it stands where that
-   * is not what the last snapshot says. Rejects only where a rewind of the files
+   * is not what the last snapshot says. `mount` puts in what is to be there. Rejects where that cannot be done, and where a rewind of the files
    * was begun and cannot be finished: the agent must not see half of it.
    */
-  async before(session: SessionRow, turnId: string, resumed: boolean, signal: AbortSignal): Promise<void> {
+  async before(
+    session: SessionRow,
+    turnId: string,
+    resumed: boolean,
+    signal: AbortSignal,
+    mount: () => Promise<void>,
+  ): Promise<void> {
     this.#open.get(session.id)?.resolve()
     this.#open.set(session.id, Promise.withResolvers())
-    await this.lock.run(session.cwd, () => this.finishRestore(session))
+    await this.lock.run(session.cwd, async () => {
+      await this.finishRestore(session)
+      await mount()
+    })
     if (!resumed) await this.#quietly(session, () => this.take(session, turnId, 'before', session.lastSeq, signal))
   }
 

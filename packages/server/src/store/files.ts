@@ -23,7 +23,7 @@ export interface FileStore {
   create(row: FileRow, limits: { files: number; bytes: number }, effect?: Effect): Promise<void>
   /** Null when the workspace has no such file. */
   read(workspaceId: string, id: string): Promise<FileRow | null>
-  /** Whether any workspace has it. */
+  /** Whether any workspace has it, or a session was given it: its content is still needed. */
   has(id: string): Promise<boolean>
   /** Takes it out of the lists; false when the workspace has no such file. */
   delete(workspaceId: string, id: string, effect?: Effect): Promise<boolean>

@@ -2,6 +2,7 @@ import { ENVIRONMENTS_MIGRATION } from './sqlite-environments.ts'
 import { AGENTS_MIGRATION } from './sqlite-agents.ts'
 import { BRANCHES_MIGRATION, REWINDS_MIGRATION } from './branches.ts'
 import { SKILLS_MIGRATION } from './sqlite-skills.ts'
+import { RESOURCES_MIGRATION } from './sqlite-resources.ts'
 import { FILES_MIGRATION } from './sqlite-files.ts'
 import { QUEUE_MIGRATION } from './queue-schema.ts'
 import { RETENTION_MIGRATION } from './retention.ts'
@@ -387,4 +388,5 @@ export const MIGRATIONS: readonly string[] = [
   alter table sessions add column deployment_id text generated always as (json_extract(options, '$.deploymentId')) virtual;
   create index sessions_deployment on sessions (deployment_id, created_at, id) where deployment_id is not null;
   `,
+  RESOURCES_MIGRATION,
 ]

@@ -52,7 +52,10 @@ export function sqliteFiles({ statement, write, noteEffect }: SqliteAccess): Fil
       return row ? fromRow(row as FilesTable) : null
     },
 
-    has: async (id) => statement('select 1 from files where id = ?').get(id) !== undefined,
+    has: async (id) =>
+      statement(
+        'select 1 from files where id = ? union all select 1 from session_resources where file_id = ? limit 1',
+      ).get(id, id) !== undefined,
 
     delete: (workspaceId, id, effect) =>
       write(() => {

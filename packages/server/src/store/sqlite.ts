@@ -30,6 +30,8 @@ import { sqliteFiles } from './sqlite-files.ts'
 import { sqliteSkills } from './sqlite-skills.ts'
 import type { EnvironmentStore } from './environments.ts'
 import { inEnvironment, sqliteEnvironments } from './sqlite-environments.ts'
+import type { ResourceStore } from './resources.ts'
+import { sqliteResources, writeResources } from './sqlite-resources.ts'
 import { type SqliteAccess, sqliteWebhooks } from './sqlite-webhooks.ts'
 import type { EventsTable, SessionsTable, Tables, ThreadsTable, TurnsTable } from './schema.ts'
 import { sumLedger } from './sum-ledger.ts'
@@ -73,6 +75,7 @@ const TABLES_OF_A_SESSION = [
   'grants',
   'snapshots',
   'rewinds',
+  'session_resources',
 ] as const
 
 /** Characters of event bodies in one page of a tail, about: what a reader that stalls keeps in memory. */
@@ -129,6 +132,7 @@ export class SqliteStore implements Store {
   readonly files: FileStore
   readonly skills: SkillStore
   readonly environments: EnvironmentStore
+  readonly resources: ResourceStore
   readonly retention: RetentionStore
   readonly approvals: ApprovalStore
   readonly keys: KeyStore
@@ -159,6 +163,7 @@ export class SqliteStore implements Store {
     this.files = sqliteFiles(access)
     this.skills = sqliteSkills(access)
     this.environments = sqliteEnvironments(access)
+    this.resources = sqliteResources(access)
     this.retention = sqliteRetention(access, retentionMs)
     this.keys = sqliteKeys(access)
     this.agents = sqliteAgents(access)
@@ -216,6 +221,7 @@ export class SqliteStore implements Store {
     this.#insertMessages(change, numbers.firstMessage)
     writeRewind({ statement: (text) => this.#statement(text) }, change, numbers.firstSeq)
     if (change.deploymentRun) writeRun({ statement: (text) => this.#statement(text) }, change.deploymentRun)
+    writeResources({ statement: (text) => this.#statement(text) }, change)
     if (change.ledger) writeLedger((text) => this.#statement(text), change.ledger)
     if (change.effect) this.#noteEffect(change.effect)
     return { events }

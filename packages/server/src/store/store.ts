@@ -13,6 +13,7 @@ import type { FileStore } from './files.ts'
 import type { SkillStore } from './skills.ts'
 import type { EnvironmentStore } from './environments.ts'
 import type { EnvironmentConfig } from '@troupe/protocol/environment'
+import type { ResourceRow, ResourceStore } from './resources.ts'
 import type { RetentionStore } from './retention.ts'
 import type { WebhookStore } from './webhooks.ts'
 import type { PromptCache, TurnStatus } from '@troupe/protocol/turn'
@@ -306,6 +307,9 @@ export interface SessionChange {
    * is another's.
    */
   deploymentRun?: RunWrite
+  /** What the session is given; refused with `FileGone` where a file is not there. And what is taken from it. */
+  newResources?: ResourceRow[]
+  removedResources?: string[]
   /** Entries of the accounts, as they now stand. */
   ledger?: LedgerEntry[]
   /** The idempotency key under which the change is made, and what it did: committed together. */
@@ -451,6 +455,7 @@ export interface Store {
   readonly files: FileStore
   readonly skills: SkillStore
   readonly environments: EnvironmentStore
+  readonly resources: ResourceStore
   readonly retention: RetentionStore
   readonly approvals: ApprovalStore
   readonly keys: KeyStore

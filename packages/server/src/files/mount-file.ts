@@ -1,0 +1,101 @@
+import { constants, type Stats } from 'node:fs'
+import { chmod, copyFile, type FileHandle, lstat, open, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { NotAFolder, type OpenFolder, openFolder } from '../lib/folder.ts'
+import { StorageUnavailable } from '../store/store.ts'
+
+/** A file that is to lie in a workdir. */
+export interface Mount {
+  /** Names what is half made, so that it is found again. */
+  id: string
+  /** In the folder of files. */
+  fileId: string
+  /** Relative to the workdir, checked. */
+  parts: readonly string[]
+}
+
+const READ_ONLY = 0o444
+const PIECE = 64 * 1024
+
+/** Whether anything is at a place, or stands in the way of it. Throws where the workdir itself cannot be read. */
+export async function isTaken(cwd: string, parts: readonly string[]): Promise<boolean> {
+  try {
+    await using folder = await openFolder(cwd, parts.slice(0, -1))
+    return (await statOf(folder.path(parts.at(-1)!))) !== null
+  } catch (error) {
+    if (error instanceof NotAFolder) return true
+    // A folder on the way is missing: nothing is there. That the workdir is missing is seen when something is put there.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
+  }
+}
+
+/**
+ * Puts a copy at its place, read-only and whole: a server that dies meanwhile leaves a part under a name of its own, which
+ * the next attempt removes. False: something is there already, or in the way, and is left as it is. Throws
+ * `StorageUnavailable` where the disk is full.
+ */
+export async function mountFile(filesFolder: string, cwd: string, { id, fileId, parts }: Mount): Promise<boolean> {
+  const name = parts.at(-1)!
+  try {
+    await using folder = await openFolder(cwd, parts.slice(0, -1), true)
+    const part = partOf(folder, id)
+    await rm(part, { force: true })
+    if (await statOf(folder.path(name))) return false
+    try {
+      await copyFile(join(filesFolder, fileId), part, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+      await chmod(part, READ_ONLY)
+      await using whole = await open(part, constants.O_RDONLY | constants.O_NOFOLLOW)
+      await whole.sync()
+      await rename(part, folder.path(name))
+    } catch (error) {
+      await rm(part, { force: true })
+      throw error
+    }
+    await folder.handle.sync()
+    return true
+  } catch (error) {
+    if (error instanceof NotAFolder) return false
+    throw (error as NodeJS.ErrnoException).code === 'ENOSPC' ? new StorageUnavailable('disk_full', error) : error
+  }
+}
+
+/** Takes the copy away, if it is still what was put there; what the agent made of it stays. */
+export async function unmountFile(filesFolder: string, cwd: string, { id, fileId, parts }: Mount): Promise<void> {
+  try {
+    await using folder = await openFolder(cwd, parts.slice(0, -1))
+    await rm(partOf(folder, id), { force: true })
+    const path = folder.path(parts.at(-1)!)
+    if (await isCopy(path, join(filesFolder, fileId))) await rm(path, { force: true })
+  } catch (error) {
+    const gone = error instanceof NotAFolder || (error as NodeJS.ErrnoException).code === 'ENOENT'
+    if (!gone) throw error
+  }
+}
+
+const partOf = (folder: OpenFolder, id: string): string => folder.path(`.${id}.part`)
+
+async function isCopy(path: string, original: string): Promise<boolean> {
+  if (!(await statOf(path))?.isFile()) return false
+  await using there = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  await using ours = await open(original, constants.O_RDONLY)
+  const [a, b] = await Promise.all([there.stat(), ours.stat()])
+  if (!a.isFile() || a.size !== b.size) return false
+  for (let at = 0; at < a.size; at += PIECE) {
+    const [one, other] = await Promise.all([pieceOf(there, at), pieceOf(ours, at)])
+    if (!one.equals(other)) return false
+  }
+  return true
+}
+
+async function pieceOf(file: FileHandle, at: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(PIECE)
+  const { bytesRead } = await file.read(buffer, 0, PIECE, at)
+  return buffer.subarray(0, bytesRead)
+}
+
+const statOf = (path: string): Promise<Stats | null> =>
+  lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null
+    throw error
+  })
