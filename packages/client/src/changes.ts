@@ -57,6 +57,7 @@ export const CHANGES: Record<EventType, Change | null> = {
     ...('title' in event && { title: event.title as string | null }),
     ...('metadata' in event && { metadata: event.metadata as Record<string, string> }),
   }),
+  'session.files_persisted': null,
   'session.forked': null,
   'session.rewound': null,
   'session.queued': null,

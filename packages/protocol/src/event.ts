@@ -141,6 +141,7 @@ export const EVENT_TYPES = {
   'agent.thread_context_compacted': 'older context was summarised',
   'session.context_nearly_full': 'the context has come to 80 %: time to compact it, or it is done at the limit',
   'session.created': 'the session exists',
+  'session.files_persisted': 'what the agent left in `outputs/` in a turn, and what of it was left out',
   'session.forked': 'the session goes on from another one',
   'session.rewound': 'conversation, files or both were set back',
   'session.updated': 'title, metadata, resources or the place in the queue changed',

@@ -15,11 +15,16 @@ export const FileMetadata = z
     id: z.string().describe('`file_…`'),
     type: z.literal('file'),
     filename: z.string().describe('As it was uploaded; only a label, never where it lies'),
-    mime_type: z.string().describe('As its sender declared it'),
+    mime_type: z.string().describe('As its sender declared it; of what an agent left, by its name'),
     size_bytes: z.number().int(),
     created_at: z.string(),
     downloadable: z.boolean(),
-    scope: z.null().describe('Files of a session are yet to come'),
+    scope: z
+      .object({ type: z.literal('session'), id: z.string() })
+      .nullable()
+      .describe('The session whose agent left it; null: it was uploaded'),
+    turn_id: z.string().nullable().describe('The turn that it was left in'),
+    path: z.string().nullable().describe('Where it was left, below `outputs/`'),
     expires_at: z.null().describe('Files stay until they are deleted'),
   })
   .meta({ id: 'File' })
@@ -27,7 +32,7 @@ export type FileMetadata = z.infer<typeof FileMetadata>
 
 export const ListFiles = PageQuery.extend({
   'ids[]': oneOrMany(z.string().max(256)),
-  scope_id: z.string().max(256).optional(),
+  scope_id: z.string().max(256).optional().describe('What agents left in this session'),
 })
 
 export const FileList = z.object({

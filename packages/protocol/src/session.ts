@@ -5,6 +5,7 @@ import { SnapshotMode } from './branch.ts'
 import { ApprovalPolicy, RequiredAction } from './approval.ts'
 import { Budget, BudgetParam } from './budget.ts'
 import { OutputSchema } from './output-schema.ts'
+import { OutputsMode } from './output.ts'
 import { PageQuery } from './page.ts'
 import { MAX_RESOURCES, ResourceParam, SessionResource } from './resource.ts'
 import { Retention, RetentionParam } from './retention.ts'
@@ -87,6 +88,7 @@ export const CreateSession = z.object({
   ),
   retention: RetentionParam.nullish(),
   snapshots: SnapshotMode.optional(),
+  outputs: OutputsMode.optional(),
   stream: z.boolean().optional().describe('Answer with the event stream, from event 1'),
 })
 export type CreateSession = z.infer<typeof CreateSession>

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { OutputFile } from './output.ts'
 import { SessionError } from './event.ts'
 
 /** Tokens and cost. `cost_usd` is the SDK's estimate at list price; `list_cost` the same in whole cents, as the hosted API writes it. */
@@ -54,6 +55,7 @@ export const Turn = z
     usage: Usage.nullable(),
     cache: PromptCache.nullable(),
     model_requests: z.number().int().nullable(),
+    files: z.array(OutputFile).describe('What its agent left in `outputs/`, new or another than before'),
     created_at: z.string(),
     started_at: z.string().nullable(),
     ended_at: z.string().nullable(),

@@ -28,7 +28,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'environments', status: 'yes' },
   { id: 'sandbox', status: 'yes' },
   { id: 'file_uploads', status: 'yes' },
-  { id: 'files', status: 'not yet' },
+  { id: 'files', status: 'yes' },
   { id: 'skills', status: 'yes' },
   { id: 'threads', status: 'yes' },
   { id: 'mcp_servers', status: 'yes' },

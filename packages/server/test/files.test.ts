@@ -1,12 +1,14 @@
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { toFile } from 'anthropic-sdk-1.12'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { keep, receive } from '../src/files/keep-file.ts'
 import { systemClock } from '../src/lib/clock.ts'
+import { killableServer } from './support/killable-server.ts'
 import { all, counted, GENERATIONS } from './support/sdk-clients.ts'
 import { type TestServer, testServer } from './support/server.ts'
 
@@ -114,7 +116,7 @@ describe('forms', () => {
     expect((await post(cut, { 'content-type': 'multipart/form-data; boundary=x' })).body.code).toBe('validation_failed')
     expect((await post(form('a', 'a'), { origin: 'https://elsewhere.example' })).body.code).toBe('origin_not_allowed')
     expect((await post('{}', { 'content-type': 'application/json' })).status).toBe(415)
-    expect((await server.request('GET', '/v1/files?scope_id=sesn_x')).body.code).toBe('unsupported_feature')
+
     expect(onDisk()).toEqual(before)
   })
 
@@ -161,8 +163,20 @@ test('FI7 an upload under an idempotency key is done once', async () => {
   const first = await post(form('once', 'once'), key)
   const count = onDisk().length
   expect((await post(form('once', 'once'), key)).body).toEqual(first.body)
-  expect((await post(form('once', 'once, longer'), key)).body.code).toBe('idempotency_key_reused')
+  for (const other of [
+    form('once', 'once, longer'),
+    form('once', 'eno.'),
+    form('eno.', 'once'),
+    form('once', 'once', 'a/b'),
+  ])
+    expect((await post(other, key)).body.code).toBe('idempotency_key_reused')
   expect(onDisk()).toHaveLength(count)
+  // A refusal takes nothing from the answer that was given, and neither does the end of the file.
+  await server.restart()
+  expect((await post(form('once', 'once'), key)).body).toEqual(first.body)
+  await server.request('DELETE', `/v1/files/${String(first.body.id)}`)
+  expect((await post(form('once', 'once'), key)).body).toEqual(first.body)
+  expect(onDisk()).toHaveLength(count - 1)
 })
 
 test('FI8 nothing of another workspace is found', async () => {
@@ -171,7 +185,7 @@ test('FI8 nothing of another workspace is found', async () => {
   const { files } = server.app.store
   expect(await files.read('wrkspc_other', id)).toBeNull()
   expect(await files.delete('wrkspc_other', id)).toBe(false)
-  expect((await files.list('wrkspc_other', [id], 'asc', 10, null)).rows).toEqual([])
+  expect((await files.list('wrkspc_other', { ids: [id] }, 'asc', 10, null)).rows).toEqual([])
   expect((await files.read('wrkspc_default', id))?.id).toBe(id)
 })
 
@@ -188,4 +202,63 @@ test('FI9 a workspace has no more files and bytes than it may', async () => {
   const received = await receive(context, Readable.from([Buffer.from('x')]))
   await expect(keep(context, received, row, null)).rejects.toMatchObject({ code: 'file_limit' })
   expect(readdirSync(lost)).toEqual([])
+})
+
+test('FI10 a disk that is full refuses an upload with 503, keeps nothing of it, and takes the next one that fits', async () => {
+  const lost = mkdtempSync(join(tmpdir(), 'troupe-files-'))
+  const context = { store: server.app.store.files, folder: lost, clock: systemClock, maxBytes: 100 }
+  const full = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+  const content = Readable.from(
+    (async function* () {
+      yield Buffer.from('half')
+      throw full
+    })(),
+  )
+  await expect(receive(context, content)).rejects.toMatchObject({ name: 'StorageUnavailable', reason: 'disk_full' })
+  expect(readdirSync(lost)).toEqual([])
+})
+
+/** A file system of a megabyte; only root makes one. */
+const tinyDisk = (place: string) => {
+  mkdirSync(place, { recursive: true })
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', place], { stdio: 'ignore' })
+  if (status === 0) onTestFinished(() => void spawnSync('umount', [place]))
+  return status === 0
+}
+
+test('FI10 the same on a real file system of a megabyte, where one can be made', async ({ skip }) => {
+  const small = await testServer()
+  onTestFinished(() => small.stop())
+  const place = join(small.folder, 'data', 'files')
+  if (!tinyDisk(place)) skip('no tmpfs can be mounted here')
+  const send = async (bytes: number) => {
+    const response = await fetch(`${small.url}/v1/files`, { method: 'POST', body: form('a', Buffer.alloc(bytes)) })
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+  }
+  const refused = await send(4 * 2 ** 20)
+  expect([refused.status, refused.body.code]).toEqual([503, 'storage_unavailable'])
+  expect(refused.body.detail).toContain('full')
+  expect(readdirSync(place)).toEqual([])
+  expect((await send(1_000)).status).toBe(200)
+})
+
+test('FI11 a kill -9 while files are uploaded leaves, behind the next start, whole files and nothing else', async () => {
+  const data = mkdtempSync(join(tmpdir(), 'troupe-files-'))
+  const killed = await killableServer(data)
+  const place = join(data, 'data', 'files')
+  const whole = await fetch(`${killed.url}/v1/files`, { method: 'POST', body: form('whole', 'whole') })
+  const { id } = (await whole.json()) as { id: string }
+  const { hostname, port } = new URL(killed.url)
+  const headers = { 'content-type': 'multipart/form-data; boundary=x', 'content-length': '1000000' }
+  const sending = httpRequest({ host: hostname, port, method: 'POST', path: '/v1/files', headers })
+  sending.on('error', () => undefined)
+  sending.write('--x\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nhello')
+  await expect.poll(() => readdirSync(place).length, { timeout: 30_000 }).toBe(2)
+  await killed.kill()
+  expect(readdirSync(place)).toHaveLength(2)
+  const next = await killableServer(data)
+  expect(readdirSync(place)).toEqual([id])
+  const { data: listed } = (await (await fetch(`${next.url}/v1/files`)).json()) as { data: { id: string }[] }
+  expect(listed.map((file) => file.id)).toEqual([id])
+  await next.stop()
 })

@@ -13,5 +13,6 @@ export interface FileContext {
 /** The idempotency key of a request; what it did is noted with it. */
 export type Key = { principal: string; key: string } | null
 
-/** What was done, so that an answer that was lost can be given again. */
-export const effectOf = (key: Key, id: string) => (key ? { ...key, result: JSON.stringify({ id }) } : undefined)
+/** What was done, so that an answer that was lost can be given again; and to whom: `print` is that of an upload. */
+export const effectOf = (key: Key, id: string, print?: string) =>
+  key ? { ...key, result: JSON.stringify({ id, ...(print !== undefined && { print }) }) } : undefined

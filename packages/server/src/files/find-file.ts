@@ -46,6 +46,8 @@ export const fileToWire = (row: FileRow): FileMetadata => ({
   size_bytes: row.sizeBytes,
   created_at: new Date(row.createdAt).toISOString(),
   downloadable: true,
-  scope: null,
+  scope: row.sessionId === undefined ? null : { type: 'session', id: row.sessionId },
+  turn_id: row.turnId ?? null,
+  path: row.path ?? null,
   expires_at: null,
 })

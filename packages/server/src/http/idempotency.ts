@@ -47,7 +47,8 @@ export function idempotency(server: Server, { store, clock }: SessionContext): v
         'idempotency_key_reused',
         'This Idempotency-Key was used with another body; take a new key for a new request.',
       )
-    if (known.state === 'done') {
+    const compares = request.routeOptions.config.comparesContent === true && known.effect !== null
+    if (known.state === 'done' && !compares) {
       const status = known.status ?? 200
       // A refusal is replayed whole: without the header a client would try it again.
       if (status >= 400) void reply.header('x-should-retry', 'false')
@@ -58,7 +59,7 @@ export function idempotency(server: Server, { store, clock }: SessionContext): v
         .serializer((text: string) => text)
         .send(known.body ?? '')
     }
-    if (known.effect === null || inFlight(claim))
+    if (known.state !== 'done' && (known.effect === null || inFlight(claim)))
       throw new ApiError(
         'idempotency_in_progress',
         'The first request with this Idempotency-Key is still running; ask again.',
@@ -69,9 +70,12 @@ export function idempotency(server: Server, { store, clock }: SessionContext): v
     // The work was done and its answer was lost, with a server or on the way: the route answers from the effect.
     void reply.header('idempotent-replayed', 'true')
     request.replayEffect = known.effect
-    return take()
+    request.replayBody = known.body
+    // What was answered once stands, whatever comes of the comparison.
+    return known.state === 'done' ? undefined : take()
   })
   server.decorateRequest('replayEffect', null)
+  server.decorateRequest('replayBody', null)
 
   server.addHook('onSend', async (request, reply, payload) => {
     const { idempotency: claim } = request
@@ -88,6 +92,12 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** What the first request with this key did before its server died, as JSON text. */
     replayEffect: string | null
+    /** Its answer, where the route compares contents itself. */
+    replayBody: string | null
+  }
+  interface FastifyContextConfig {
+    /** The body is read by the route, which compares it with that of the first request with the key. */
+    comparesContent?: true
   }
 }
 

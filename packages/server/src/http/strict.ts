@@ -21,6 +21,7 @@ const OURS = new Set<EventType>([
   'session.background_work',
   'session.context_nearly_full',
   'session.created',
+  'session.files_persisted',
   'session.forked',
   'session.input_changed',
   'session.queued',

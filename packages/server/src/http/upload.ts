@@ -1,7 +1,7 @@
 import { Busboy, type BusboyHeaders } from '@fastify/busboy'
 import { ApiError } from '@troupe/protocol/error'
-import { MAX_FILENAME } from '@troupe/protocol/file'
 import type { IncomingMessage } from 'node:http'
+import { nameProblem } from '../files/file-name.ts'
 import type { Readable } from 'node:stream'
 
 /** What a form's one file says of itself. */
@@ -13,19 +13,14 @@ export interface Upload<T> {
 }
 
 const MIME_TYPE = /^[\w!#$&^.+-]{1,100}\/[\w!#$&^.+-]{1,100}$/
-/** No name of a file anywhere: separators, and what a terminal or a header would obey. */
-const FORBIDDEN = /[/\\\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u
-
 const refused = (pointer: string, detail: string) =>
   new ApiError('validation_failed', detail, { errors: [{ pointer, code: 'custom', detail }] })
 
 /** Throws `validation_failed`. */
 function checkedName(name: string | undefined): string {
-  if (name === undefined || name.trim() === '' || name === '.' || name === '..' || FORBIDDEN.test(name))
-    throw refused('/file', 'The file needs a filename without "/", "\\" and control characters.')
-  if (name.length > MAX_FILENAME)
-    throw refused('/file', `The filename has ${name.length} characters; it may have ${MAX_FILENAME}.`)
-  return name
+  const problem = nameProblem(name ?? '')
+  if (problem !== null) throw refused('/file', problem)
+  return name!
 }
 
 /**
@@ -84,7 +79,8 @@ export async function readUpload<T>(
     return await done
   } catch (error) {
     const begun = file as Promise<Upload<T>> | null
-    const left = await begun?.catch(() => null)
+    // Why it was not received is the reason; that the parser's stream was given up is only what follows from it.
+    const left = await begun
     if (left) await drop(left.received)
     if (error instanceof ApiError || begun) throw error
     throw error instanceof Error && /boundary|content.?type/i.test(error.message)

@@ -20,6 +20,7 @@ import type { PidFiles } from './pid-files.ts'
 import { type AgentChild, type AgentExit, spawnAgent } from './spawn-agent.ts'
 import { type STOP_STEPS, stopProcess } from './stop-process.ts'
 import { startedCommand } from './started-command.ts'
+import { systemPrompt } from './system-prompt.ts'
 import { transcriptStore } from './transcript-store.ts'
 
 /** Days until the agent would delete a transcript by itself: retention is ours, so practically never. */
@@ -119,7 +120,7 @@ export function startAgent(
     ...(start.resume ? { resume: uuid } : { sessionId: uuid }),
     ...(agent.model.id !== 'default' && { model: agent.model.id }),
     ...(agent.model.effort && { effort: agent.model.effort.type }),
-    systemPrompt: agent.system ?? { type: 'preset', preset: 'claude_code' },
+    systemPrompt: systemPrompt(session),
     // Which calls run is decided by our own table, so nothing is allowed here; what it may not have is not offered.
     disallowedTools: agent.disallowed_tools.filter((rule) => !rule.includes('(')),
     permissionMode: agent.permission_mode,

@@ -9,6 +9,7 @@ import { applyDecision, mergeDecisions } from '../sessions/merge-decisions.ts'
 import { endSteeredTurn } from '../sessions/requeue-steers.ts'
 import type { EventRow, TurnRow } from '../store/store.ts'
 import { onlyReads } from './policy.ts'
+import { NO_OUTPUTS, type TurnOutputs, turnOutputs } from '../sessions/turn-outputs.ts'
 import { serverRestarted, takenUpAgain } from './session-errors.ts'
 
 /** A turn is taken up again at most this often within this time: what fails each time may be what ends the server. */
@@ -87,6 +88,7 @@ export async function recoverOrEnd(
 
 /** Brings a session in order that a dead server held. */
 export async function reconcileSession(context: SessionContext, sessionId: string): Promise<void> {
+  const outputs = await outputsOfCut(context, sessionId)
   await changeSession(context, sessionId, async (state, at) => {
     const { session, openTurns } = state
     const cut = openTurns.find((turn) => turn.status !== 'queued')
@@ -108,8 +110,17 @@ export async function reconcileSession(context: SessionContext, sessionId: strin
         events: [newEvent('session.queued', cut.id, at)],
       }
     const spent = await accountOfCut(context.store, state, cut, at)
-    return recoverOrEnd(context, state, cut, { ...spent, activeUntil: session.updatedAt }, at)
+    const ended = await recoverOrEnd(context, state, cut, { ...spent, activeUntil: session.updatedAt }, at)
+    return outputs.with(ended, at)
   })
+  await outputs.settle()
+}
+
+/** What lies in `outputs/` of a turn that was cut off: kept with its end, if it ends now. */
+async function outputsOfCut(context: SessionContext, sessionId: string): Promise<TurnOutputs> {
+  const state = await context.store.readSessionState(sessionId)
+  const cut = state?.openTurns.find((turn) => turn.status !== 'queued')
+  return state && cut ? turnOutputs(context, state.session, cut.id, 'cut', null) : NO_OUTPUTS
 }
 
 const waiting = (turn: TurnRow, until: number) => ({

@@ -19,6 +19,7 @@ import { applyDecision, mergeDecisions } from '../sessions/merge-decisions.ts'
 import { endSteeredTurn } from '../sessions/requeue-steers.ts'
 import { takenInput } from '../sessions/taken-input.ts'
 import { TRANSITIONS } from '../sessions/transitions.ts'
+import { turnOutputs } from '../sessions/turn-outputs.ts'
 import type { Snapshots } from '../snapshots/snapshots.ts'
 import {
   type EventRow,
@@ -172,6 +173,7 @@ class SessionRun {
     const mount = () => mountResources(this.#context.sessions, session)
     await this.#context.snapshots.before(session, turn.id, turn.resume !== null, this.#ending, mount)
     const ended = await this.#runTurn(session, turn, begun.inputs)
+    const outputs = await turnOutputs(this.#context.sessions, session, turn.id, ended.type, this.#ending)
     const { touched } = this.#translator.threads
     const threads = await this.#insist(() => threadUsage(this.#context.sessions.store, this.#id, touched))
     this.#context.previews.clear(this.#id)
@@ -198,7 +200,8 @@ class SessionRun {
       const released = goesOn ? {} : { session: { holder: null, leaseUntil: null } }
       return { ...[{ events: cut }, end, { threads }, released].reduce<Decision>(mergeDecisions, {}), messages }
     }
-    await this.#insist(() => this.#change(decide))
+    await this.#insist(() => this.#change(async (state, at) => outputs.with(await decide(state, at), at)))
+    await outputs.settle()
     await this.#context.snapshots.after(this.#id, turn.id, this.#ending)
     return goesOn
   }

@@ -56,6 +56,8 @@ export interface NewSession {
   rules: PermissionRule[]
   /** Absent: as the server is set. */
   snapshots?: 'auto' | 'on' | 'off' | undefined
+  /** Absent: `auto`. */
+  outputs?: 'auto' | 'on' | 'off' | undefined
   /** Absent: `env_default`. */
   environment?: SessionOptions['environment'] | undefined
   /** Absent: as its workspace, else the server, says. */
@@ -122,6 +124,7 @@ export async function createFromRequest(
         recovery: body.recovery ?? 'auto',
         rules: body.permission_rules ?? [],
         snapshots: body.snapshots,
+        outputs: body.outputs,
         retention: retentionToKeep(body.retention),
         resources,
         deployment,
@@ -193,6 +196,7 @@ export async function createSession(
     recovery: request.recovery,
     rules: request.rules,
     ...(request.snapshots && { snapshots: request.snapshots }),
+    ...(request.outputs && { outputs: request.outputs }),
     ...(request.retention && { retention: request.retention }),
     ...(environment && { environment }),
     modelSource: settings.modelSource === 'demo' ? 'demo' : 'configured',

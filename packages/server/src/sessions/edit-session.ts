@@ -157,14 +157,16 @@ async function erase(
   idempotency: Idempotency | null,
   may: (session: SessionRow) => boolean | Promise<boolean>,
 ): Promise<boolean> {
-  let given: string[] = []
+  let contents: string[] = []
   for (;;) {
     const session = await requireSession(context, sessionId)
     if (TRANSITIONS[session.status].delete === null || session.holder !== null) throw running(session)
     if (!(await may(session))) return false
     try {
       const effect = idempotency ? { ...idempotency, result: JSON.stringify({ session_id: sessionId }) } : undefined
-      given = (await context.store.resources.list(sessionId)).map(({ fileId }) => fileId)
+      const { resources, outputs } = context.store
+      const given = (await resources.list(sessionId)).map(({ fileId }) => fileId)
+      contents = [...given, ...(await outputs.files(sessionId))]
       await context.log.deleteSession(sessionId, context.clock.now(), session.version, effect)
       break
     } catch (error) {
@@ -172,7 +174,7 @@ async function erase(
       if (!(error instanceof NoSuchSession)) throw error
     }
   }
-  await removeUnneeded(context.files, given)
+  await removeUnneeded(context.files, contents)
   // A workdir the caller named is the caller's; only what the server made is removed.
   await removeFolders(context.settings.sessionsDir, sessionId).catch((error: NodeJS.ErrnoException) => {
     // The last process is still on its way out and writing; its run removes the rest when it has gone.

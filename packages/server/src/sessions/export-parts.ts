@@ -24,6 +24,17 @@ const textOf = (content: unknown): string =>
           .join('\n')
       : ''
 
+/** What was kept and what was not, a line each. */
+function filesOf({ files, failed }: Record<string, unknown>): string {
+  const kept = (files as { path: string; file_id: string; size_bytes: number }[]).map(
+    (file) => `outputs/${file.path}: ${file.file_id}, ${file.size_bytes} bytes`,
+  )
+  const out = (failed as { path: string; error: string }[]).map(
+    ({ path, error }) => `outputs/${path}: not kept, ${error}`,
+  )
+  return [...kept, ...out].join('\n')
+}
+
 export function partOf(event: EventRow): ExportPart | null {
   const body = JSON.parse(event.body) as Record<string, unknown>
   const part = (kind: ExportPart['kind'], title: string, text: string, code = false): ExportPart => ({
@@ -57,6 +68,8 @@ export function partOf(event: EventRow): ExportPart | null {
       return part('note', 'Rewound', `What stands between event ${String(body.to_seq)} and here was set back.`)
     case 'session.forked':
       return part('note', 'Forked', 'What stands above is the history of another session.')
+    case 'session.files_persisted':
+      return part('note', 'Files', filesOf(body))
     case 'session.error': {
       const error = body.error as { code?: string; message?: string } | undefined
       return part('error', `Error: ${error?.code ?? ''}`, error?.message ?? '')

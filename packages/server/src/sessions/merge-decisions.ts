@@ -34,6 +34,7 @@ export function mergeDecisions(first: Decision, second: Decision): Decision {
     ...both('ledger'),
     ...both('newResources'),
     ...both('removedResources'),
+    ...((second.outputs ?? first.outputs) !== undefined && { outputs: second.outputs ?? first.outputs! }),
     ...((second.queueLimit ?? first.queueLimit) !== undefined && {
       queueLimit: second.queueLimit ?? first.queueLimit!,
     }),

@@ -144,6 +144,7 @@ export function turnToWire(turn: TurnRow): Turn {
     usage: turn.usage && usageToWire(turn.usage, turn.activeMs),
     cache: turn.cache,
     model_requests: turn.modelRequests,
+    files: turn.files ?? [],
     created_at: iso(turn.createdAt),
     started_at: isoOr(turn.startedAt),
     ended_at: isoOr(turn.endedAt),

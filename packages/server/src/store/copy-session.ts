@@ -1,5 +1,6 @@
 import type { Statement } from 'better-sqlite3'
 import type { ForkPlan } from './branches.ts'
+import { copyOutputs } from './sqlite-outputs.ts'
 import { transcriptCut } from './transcript-cut.ts'
 import type { EventsTable, MessagesTable, ThreadsTable, TranscriptTable, TurnsTable } from './schema.ts'
 
@@ -70,6 +71,8 @@ export function copySession(
   for (const row of entries.all(from) as TranscriptTable[])
     if (row.subpath !== '' || cutAt === null || row.n < cutAt)
       insertEntry.run(to, row.subpath, row.n, row.uuid, rewrite(row.body))
+
+  copyOutputs({ statement }, from, to)
 
   const place = (at: number) => places.findLast((each) => each.from <= at)?.to ?? 0
   const snapshots = statement('select * from snapshots where session_id = ? and seq <= ? order by n')

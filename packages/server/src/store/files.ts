@@ -8,6 +8,10 @@ export interface FileRow {
   mimeType: string
   sizeBytes: number
   createdAt: number
+  /** The session and turn that an agent left it in, and where, below `outputs/`; absent: it was uploaded. */
+  sessionId?: string
+  turnId?: string
+  path?: string
 }
 
 /** There are as many files, or bytes of them, as there may be. */
@@ -27,10 +31,12 @@ export interface FileStore {
   has(id: string): Promise<boolean>
   /** Takes it out of the lists; false when the workspace has no such file. */
   delete(workspaceId: string, id: string, effect?: Effect): Promise<boolean>
-  /** By (created, id); of `ids` alone where they are given. */
+  /** Files of a workspace, and their bytes together. */
+  totals(workspaceId: string): Promise<{ files: number; bytes: number }>
+  /** By (created, id); of `ids`, or of one session, alone where they are given. */
   list(
     workspaceId: string,
-    ids: readonly string[] | undefined,
+    only: { ids?: readonly string[] | undefined; sessionId?: string | undefined },
     order: 'asc' | 'desc',
     limit: number,
     after: { at: number; id: string } | null,

@@ -2,6 +2,7 @@ import { ENVIRONMENTS_MIGRATION } from './sqlite-environments.ts'
 import { AGENTS_MIGRATION } from './sqlite-agents.ts'
 import { BRANCHES_MIGRATION, REWINDS_MIGRATION } from './branches.ts'
 import { SKILLS_MIGRATION } from './sqlite-skills.ts'
+import { OUTPUTS_MIGRATION } from './sqlite-outputs.ts'
 import { RESOURCES_MIGRATION } from './sqlite-resources.ts'
 import { FILES_MIGRATION } from './sqlite-files.ts'
 import { QUEUE_MIGRATION } from './queue-schema.ts'
@@ -389,4 +390,5 @@ export const MIGRATIONS: readonly string[] = [
   create index sessions_deployment on sessions (deployment_id, created_at, id) where deployment_id is not null;
   `,
   RESOURCES_MIGRATION,
+  OUTPUTS_MIGRATION,
 ]

@@ -142,6 +142,7 @@ export function turnFromRow(row: TurnsTable): TurnRow {
     runningSince: row.running_since,
     resume: row.resume as TurnRow['resume'],
     recoveries: parse(row.recoveries),
+    ...(row.files !== null && { files: parse<NonNullable<TurnRow['files']>>(row.files) }),
   }
 }
 
@@ -166,6 +167,7 @@ export function turnToRow(turn: TurnRow): TurnsTable {
     running_since: turn.runningSince,
     resume: turn.resume,
     recoveries: json(turn.recoveries),
+    files: jsonOr(turn.files ?? null),
   }
 }
 
@@ -185,6 +187,7 @@ export function turnPatchToColumns(patch: TurnPatch): Partial<TurnsTable> {
   if (patch.activeMs !== undefined) columns.active_ms = patch.activeMs
   if (patch.runningSince !== undefined) columns.running_since = patch.runningSince
   if (patch.resume !== undefined) columns.resume = patch.resume
+  if (patch.files !== undefined) columns.files = json(patch.files)
   if (patch.recoveries !== undefined) columns.recoveries = json(patch.recoveries)
   return columns
 }

@@ -79,6 +79,7 @@ export interface TurnsTable {
   running_since: number | null
   resume: string | null
   recoveries: string
+  files: string | null
 }
 
 export interface ThreadsTable {

@@ -21,6 +21,9 @@ interface FilesTable {
   mime_type: string
   size_bytes: number
   created_at: number
+  session_id: string | null
+  turn_id: string | null
+  path: string | null
 }
 
 const fromRow = (row: FilesTable): FileRow => ({
@@ -30,15 +33,20 @@ const fromRow = (row: FilesTable): FileRow => ({
   mimeType: row.mime_type,
   sizeBytes: row.size_bytes,
   createdAt: row.created_at,
+  ...(row.session_id !== null && { sessionId: row.session_id, turnId: row.turn_id!, path: row.path! }),
 })
 
 export function sqliteFiles({ statement, write, noteEffect }: SqliteAccess): FileStore {
+  const totals = (workspaceId: string) =>
+    statement('select count(*) as files, coalesce(sum(size_bytes), 0) as bytes from files where workspace_id = ?').get(
+      workspaceId,
+    ) as { files: number; bytes: number }
   return {
+    totals: async (workspaceId) => totals(workspaceId),
+
     create: (row, limits, effect) =>
       write(() => {
-        const { files, bytes } = statement(
-          'select count(*) as files, coalesce(sum(size_bytes), 0) as bytes from files where workspace_id = ?',
-        ).get(row.workspaceId) as { files: number; bytes: number }
+        const { files, bytes } = totals(row.workspaceId)
         if (files >= limits.files) throw new FileLimit(`${files} files`)
         if (bytes + row.sizeBytes > limits.bytes) throw new FileLimit(`${bytes} bytes of files`)
         statement(
@@ -64,12 +72,16 @@ export function sqliteFiles({ statement, write, noteEffect }: SqliteAccess): Fil
         return changes > 0
       }),
 
-    async list(workspaceId, ids, order, limit, after) {
+    async list(workspaceId, { ids, sessionId }, order, limit, after) {
       const where = ['workspace_id = ?']
       const values: (string | number)[] = [workspaceId]
       if (ids) {
         where.push('id in (select value from json_each(?))')
         values.push(JSON.stringify(ids))
+      }
+      if (sessionId !== undefined) {
+        where.push('session_id = ?')
+        values.push(sessionId)
       }
       if (after) {
         where.push(`(created_at, id) ${order === 'asc' ? '>' : '<'} (?, ?)`)

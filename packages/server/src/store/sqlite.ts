@@ -32,6 +32,8 @@ import type { EnvironmentStore } from './environments.ts'
 import { inEnvironment, sqliteEnvironments } from './sqlite-environments.ts'
 import type { ResourceStore } from './resources.ts'
 import { sqliteResources, writeResources } from './sqlite-resources.ts'
+import type { OutputStore } from './outputs.ts'
+import { sqliteOutputs, writeOutputs } from './sqlite-outputs.ts'
 import { type SqliteAccess, sqliteWebhooks } from './sqlite-webhooks.ts'
 import type { EventsTable, SessionsTable, Tables, ThreadsTable, TurnsTable } from './schema.ts'
 import { sumLedger } from './sum-ledger.ts'
@@ -76,6 +78,8 @@ const TABLES_OF_A_SESSION = [
   'snapshots',
   'rewinds',
   'session_resources',
+  'outputs',
+  'files',
 ] as const
 
 /** Characters of event bodies in one page of a tail, about: what a reader that stalls keeps in memory. */
@@ -133,6 +137,7 @@ export class SqliteStore implements Store {
   readonly skills: SkillStore
   readonly environments: EnvironmentStore
   readonly resources: ResourceStore
+  readonly outputs: OutputStore
   readonly retention: RetentionStore
   readonly approvals: ApprovalStore
   readonly keys: KeyStore
@@ -164,6 +169,7 @@ export class SqliteStore implements Store {
     this.skills = sqliteSkills(access)
     this.environments = sqliteEnvironments(access)
     this.resources = sqliteResources(access)
+    this.outputs = sqliteOutputs(access)
     this.retention = sqliteRetention(access, retentionMs)
     this.keys = sqliteKeys(access)
     this.agents = sqliteAgents(access)
@@ -222,6 +228,7 @@ export class SqliteStore implements Store {
     writeRewind({ statement: (text) => this.#statement(text) }, change, numbers.firstSeq)
     if (change.deploymentRun) writeRun({ statement: (text) => this.#statement(text) }, change.deploymentRun)
     writeResources({ statement: (text) => this.#statement(text) }, change)
+    writeOutputs({ statement: (text) => this.#statement(text) }, change)
     if (change.ledger) writeLedger((text) => this.#statement(text), change.ledger)
     if (change.effect) this.#noteEffect(change.effect)
     return { events }

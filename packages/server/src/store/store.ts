@@ -13,7 +13,9 @@ import type { FileStore } from './files.ts'
 import type { SkillStore } from './skills.ts'
 import type { EnvironmentStore } from './environments.ts'
 import type { EnvironmentConfig } from '@troupe/protocol/environment'
+import type { OutputsChange, OutputStore } from './outputs.ts'
 import type { ResourceRow, ResourceStore } from './resources.ts'
+import type { OutputFile } from '@troupe/protocol/output'
 import type { RetentionStore } from './retention.ts'
 import type { WebhookStore } from './webhooks.ts'
 import type { PromptCache, TurnStatus } from '@troupe/protocol/turn'
@@ -104,6 +106,8 @@ export interface SessionOptions {
   rules?: PermissionRule[]
   /** Whether the workdir is kept turn by turn; absent: as the server is set. */
   snapshots?: 'auto' | 'on' | 'off'
+  /** Whether what the agent leaves in `outputs/` is kept, and it is told so; absent: `auto`. */
+  outputs?: 'auto' | 'on' | 'off'
   /** How long it is kept behind its last change; absent: as its workspace, else the server, says. `ttlMs` null: for ever. */
   retention?: { keep: boolean; ttlMs?: number | null }
   /** How often its conversation was set back. */
@@ -207,6 +211,8 @@ export interface TurnRow {
   resume: 'approval' | 'recovery' | null
   /** When it was taken up again after the end of a server, in ms. */
   recoveries: number[]
+  /** What its agent left; absent: nothing. */
+  files?: OutputFile[]
 }
 
 export type TurnPatch = Partial<Omit<TurnRow, 'id' | 'sessionId' | 'number' | 'createdAt'>>
@@ -310,6 +316,8 @@ export interface SessionChange {
   /** What the session is given; refused with `FileGone` where a file is not there. And what is taken from it. */
   newResources?: ResourceRow[]
   removedResources?: string[]
+  /** What the agent left in the turn that the change ends. */
+  outputs?: OutputsChange
   /** Entries of the accounts, as they now stand. */
   ledger?: LedgerEntry[]
   /** The idempotency key under which the change is made, and what it did: committed together. */
@@ -456,6 +464,7 @@ export interface Store {
   readonly skills: SkillStore
   readonly environments: EnvironmentStore
   readonly resources: ResourceStore
+  readonly outputs: OutputStore
   readonly retention: RetentionStore
   readonly approvals: ApprovalStore
   readonly keys: KeyStore

@@ -1,9 +1,10 @@
 import { ApiError } from '@troupe/protocol/error'
 import { DeletedFile, FileList, FileMetadata, ListFiles } from '@troupe/protocol/file'
+import { parseId } from '@troupe/protocol/ids'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { deleteFile, fileToWire, readFile, requireFile } from '../../files/find-file.ts'
-import { drop, keep, receive } from '../../files/keep-file.ts'
+import { drop, hashOf, keep, printOf, receive } from '../../files/keep-file.ts'
 import type { FileRow } from '../../store/files.ts'
 import { replies } from '../reply-schema.ts'
 import type { RouteContext, Server } from '../server.ts'
@@ -21,18 +22,41 @@ const MAX_UPLOADS = 16
 const doneBefore = ({ replayEffect }: FastifyRequest): string | null =>
   replayEffect === null ? null : (JSON.parse(replayEffect) as { id: string }).id
 
+/** What the first upload with this key was, and what was answered, if anything was. */
+function uploadedBefore({ replayEffect, replayBody }: FastifyRequest) {
+  if (replayEffect === null) return null
+  const { id, print } = JSON.parse(replayEffect) as { id: string; print?: string }
+  return { id, print, answer: replayBody === null ? null : (JSON.parse(replayBody) as FileMetadata) }
+}
+
 export function fileRoutes(server: Server, { files, cursors }: RouteContext): void {
   let uploads = 0
 
+  /** Throws `idempotency_key_reused`, unless the form that comes is the one with this print. */
+  async function assertSame(request: FastifyRequest, print: string | undefined): Promise<void> {
+    const again = await readUpload(
+      request.raw,
+      (content) => hashOf(files, content),
+      async () => undefined,
+    )
+    if (print === undefined || printOf(again, again.received) === print) return
+    request.idempotency = null
+    throw new ApiError(
+      'idempotency_key_reused',
+      'This Idempotency-Key was used with another file; take a new key for a new request.',
+    )
+  }
+
   // Forms are read here and nowhere else.
   void server.register(async (scope) => {
-    scope.addContentTypeParser('multipart/form-data', (request, _form, done) => {
-      // The form is read by the route; what it is known by is how long it is.
-      done(null, { content_length: request.headers['content-length'] ?? null })
+    scope.addContentTypeParser('multipart/form-data', (_request, _form, done) => {
+      // The form is read by the route, which also knows whether it is the same as before.
+      done(null, {})
     })
     ;(scope as Server).post(
       '/v1/files',
       {
+        config: { comparesContent: true },
         schema: {
           tags,
           summary: 'Upload a file',
@@ -42,14 +66,17 @@ export function fileRoutes(server: Server, { files, cursors }: RouteContext): vo
       },
       async (request, reply) => {
         const { workspaceId } = request.caller
-        const id = doneBefore(request)
-        if (id !== null) return reply.send(fileToWire(await requireFile(files, workspaceId, id)))
         if (!/^multipart\/form-data\b/i.test(request.headers['content-type'] ?? ''))
           throw new ApiError('unsupported_media_type', 'A file is uploaded as a form: multipart/form-data.')
         if (uploads >= MAX_UPLOADS)
           throw new ApiError('queue_full', `${uploads} files are being uploaded, as many as may.`, { retryAfter: 5 })
         uploads++
         try {
+          const before = uploadedBefore(request)
+          if (before) {
+            await assertSame(request, before.print)
+            return await reply.send(before.answer ?? fileToWire(await requireFile(files, workspaceId, before.id)))
+          }
           const { received, filename, mimeType } = await readUpload(
             request.raw,
             (content) => receive(files, content),
@@ -71,11 +98,15 @@ export function fileRoutes(server: Server, { files, cursors }: RouteContext): vo
     },
     async (request, reply) => {
       const { 'ids[]': ids, scope_id, order = 'desc', limit = 20, page } = request.query
-      if (scope_id !== undefined)
-        throw new ApiError('unsupported_feature', 'scope_id: files of a session are yet to come.')
       const { workspaceId } = request.caller
-      const scope = ['files', workspaceId, order, ids ?? null]
-      const { rows, more } = await files.store.list(workspaceId, ids, order, limit, cursors.decode(page, scope))
+      const scope = ['files', workspaceId, order, ids ?? null, scope_id ?? null]
+      const { rows, more } = await files.store.list(
+        workspaceId,
+        { ids, sessionId: scope_id && (parseId('sesn', scope_id) ?? scope_id) },
+        order,
+        limit,
+        cursors.decode(page, scope),
+      )
       const last = rows.at(-1)
       return reply.send({
         data: rows.map(fileToWire),

@@ -1,0 +1,12 @@
+import { MAX_FILENAME } from '@troupe/protocol/file'
+
+/** No name of a file anywhere: separators, and what a terminal or a header would obey. */
+const FORBIDDEN = /[/\\\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffd]/u
+
+/** What keeps a name from being a label of a file, in words; null: nothing. */
+export function nameProblem(name: string): string | null {
+  if (name.trim() === '' || name === '.' || name === '..' || FORBIDDEN.test(name))
+    return 'The file needs a filename without "/", "\\" and control characters.'
+  if (name.length > MAX_FILENAME) return `The filename has ${name.length} characters; it may have ${MAX_FILENAME}.`
+  return null
+}
