@@ -12,6 +12,8 @@ const SCRIPT = fileURLToPath(new URL('../../packages/server/test/support/serve-c
 export interface RealServer extends AsyncDisposable {
   readonly url: string
   readonly child: ChildProcess
+  /** Its data lie in `data`. */
+  readonly folder: string
   /** Milliseconds from the start of the process to the first 200 of `path`. */
   readonly startMs: number
   /** Resident bytes. */
@@ -53,6 +55,7 @@ export async function realServer(
   return {
     url,
     child,
+    folder,
     startMs,
     memory: () => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))![1]) * 1024,
     async [Symbol.asyncDispose]() {
