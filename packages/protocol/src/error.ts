@@ -52,6 +52,7 @@ export const ERRORS = {
   session_too_large: invalid(400, 'The session is too large for that'),
   permission_mode_refused: invalid(400, 'The agent refuses that permission mode on this server'),
   agent_archived: invalid(400, 'The agent is archived'),
+  repository_refused: invalid(400, 'That repository may not be cloned here'),
   environment_archived: invalid(400, 'The environment is archived'),
   invalid_config_type_change: invalid(400, 'The type of an environment cannot change'),
   deployment_archived: invalid(400, 'The deployment is archived'),
