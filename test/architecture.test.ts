@@ -168,15 +168,16 @@ describe('folders of the server', () => {
     log: { all: ['store'] },
     webhooks: { all: ['log', 'store'] },
     files: { all: ['store'] },
+    repositories: { all: ['store'] },
     skills: { all: ['store'] },
     environments: { all: ['store', 'agents'] },
     metrics: { all: ['log', 'store'] },
     access: { all: ['sessions', 'log', 'store'] },
     agents: { all: ['store'] },
     snapshots: { all: ['store'] },
-    sessions: { all: ['log', 'store', 'agents', 'environments', 'snapshots', 'files'] },
+    sessions: { all: ['log', 'store', 'agents', 'environments', 'snapshots', 'files', 'repositories'] },
     deployments: { all: ['sessions', 'agents', 'environments', 'store'] },
-    runner: { all: ['sessions', 'log', 'store', 'agents', 'environments', 'skills', 'snapshots'] },
+    runner: { all: ['sessions', 'log', 'store', 'agents', 'environments', 'skills', 'snapshots', 'repositories'] },
     http: {
       all: [
         'sessions',

@@ -110,6 +110,7 @@ function contextIn(folder: string): SessionContext {
     log: new EventLog(store, new Wakeups()),
     clock: systemClock,
     spares: { take: () => null },
+    repositories: { git: { path: process.env.PATH, env: {} }, sources: [] },
     files: { store: store.files, folder: join(folder, 'files'), clock: systemClock, maxBytes: 2 ** 20 },
     snapshots: new Snapshots({
       store,

@@ -36,6 +36,7 @@ const files = { store: store.files, folder: join(folder, 'files'), clock: system
 const sessions: SessionContext = {
   spares: { take: () => null },
   files,
+  repositories: { git: { path: process.env.PATH, env: {} }, sources: [] },
   snapshots: new Snapshots({
     store,
     clock: systemClock,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { PageQuery } from './page.ts'
+import { AuthorizationToken, RepositoryResource, RepositoryResourceParam } from './repository.ts'
 
 /** Resources of a session, at most: what the hosted API takes, too. */
 export const MAX_RESOURCES = 500
@@ -24,9 +25,13 @@ const FileResourceParam = z.object({
 export type FileResourceParam = z.infer<typeof FileResourceParam>
 
 /** Resources of the hosted API that are yet to come; refused with `unsupported_feature`. */
-const LaterResourceParam = z.looseObject({ type: z.enum(['github_repository', 'git_repository', 'memory_store']) })
+const LaterResourceParam = z.looseObject({ type: z.enum(['git_repository', 'memory_store']) })
 
-export const ResourceParam = z.discriminatedUnion('type', [FileResourceParam, LaterResourceParam])
+export const ResourceParam = z.discriminatedUnion('type', [
+  FileResourceParam,
+  RepositoryResourceParam,
+  LaterResourceParam,
+])
 export type ResourceParam = z.infer<typeof ResourceParam>
 
 const FileResource = z.object({
@@ -40,9 +45,11 @@ const FileResource = z.object({
 })
 
 /** What a session was given. A union that grows. */
-export const SessionResource = z.discriminatedUnion('type', [FileResource]).meta({ id: 'SessionResource' })
+export const SessionResource = z
+  .discriminatedUnion('type', [FileResource, RepositoryResource])
+  .meta({ id: 'SessionResource' })
 export type SessionResource = z.infer<typeof SessionResource>
 
 export const ListResources = PageQuery
-export const UpdateResource = z.looseObject({})
+export const UpdateResource = z.looseObject({ authorization_token: AuthorizationToken.optional() })
 export const DeletedResource = z.object({ id: z.string(), type: z.literal('session_resource_deleted') })

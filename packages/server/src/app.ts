@@ -25,6 +25,7 @@ import { RateLimits } from './access/rate-limit.ts'
 import { needsKeys } from './access/requirement.ts'
 import { agentEnv, makeConfigDir } from './runner/agent-env.ts'
 import { makeHome } from './runner/session-home.ts'
+import { gitSettings } from './repositories/run-git.ts'
 import { ModelBackoff } from './runner/model-backoff.ts'
 import { credentialsOf } from './runner/confinement.ts'
 import { sandboxWatch } from './environments/sandbox-problem.ts'
@@ -149,6 +150,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const sessions: SessionContext = {
       store,
       files,
+      repositories: { git: gitSettings(config.env), sources: config.git_sources },
       snapshots,
       spares: { take: (like) => runner.spares.take(like) },
       log,

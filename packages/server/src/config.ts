@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { z } from 'zod'
+import { sourceProblem } from './lib/git-source.ts'
 import { isLoopback } from './lib/loopback.ts'
 import { memoryLimit } from './lib/memory-limit.ts'
 
@@ -105,6 +106,11 @@ export const ConfigSchema = z.object({
   background_seconds: integer(0, 86_400)
     .default(600)
     .describe('Time that work in the background may go on behind an answer; 0: nothing may work there'),
+  git_sources: list
+    .default(['https://github.com/'])
+    .describe(
+      'Addresses below which repositories of sessions may lie, comma separated, each ending in `/`; https, http and file',
+    ),
   session_home: z
     .enum(['auto', 'on', 'off'])
     .default('auto')
@@ -203,6 +209,10 @@ export function loadConfig(sources: ConfigSources = {}): Config {
     problems.push(
       `${from.get('allowed_hosts')}: "*" is only for a server whose callers all need a key: set TROUPE_AUTH=on.`,
     )
+  for (const source of parsed.data?.git_sources ?? []) {
+    const problem = sourceProblem(source)
+    if (problem !== null) problems.push(`${from.get('git_sources') ?? 'git_sources'}: ${problem}`)
+  }
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
   const path = (text: string) => (isAbsolute(text) ? text : resolve(cwd, text))
   const settings = parsed.data

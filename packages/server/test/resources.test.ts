@@ -149,7 +149,7 @@ test('RS3 what is there is never written over, and a session has no more than it
   const { status, body } = await make(...many)
   expect(status).toBe(200)
   expect((await add(String(body.id), file(id, 'one-more'))).body.code).toBe('resource_limit')
-  for (const type of ['github_repository', 'git_repository', 'memory_store'])
+  for (const type of ['git_repository', 'memory_store'])
     expect((await make({ type, url: 'https://example.com/x' })).body.code).toBe('unsupported_feature')
 })
 

@@ -66,7 +66,8 @@ export async function cloneRepository(
     await using folder = await openFolder(cwd, clone.parts.slice(0, -1), true)
     if (await isThere(folder.path(name))) return false
     const part = `.${clone.id}.part`
-    await rm(folder.path(part), { recursive: true, force: true })
+    // A git that outlived its server may still be writing into it.
+    await rm(folder.path(part), { recursive: true, force: true, maxRetries: 10 })
     await mkdir(folder.path(part), { mode: 0o700 })
     try {
       // For git the paths of our open folders are those of this process.

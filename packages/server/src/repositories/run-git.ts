@@ -30,6 +30,8 @@ const SETTINGS = [
   'credential.helper=',
   'submodule.recurse=false',
   'fetch.recurseSubmodules=false',
+  // All that comes is one file, whose size is watched.
+  'fetch.unpackLimit=1',
   'http.followRedirects=initial',
   'http.lowSpeedLimit=1000',
   'http.lowSpeedTime=60',

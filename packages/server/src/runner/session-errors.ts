@@ -1,5 +1,6 @@
 import type { SDKAssistantMessageError } from '@anthropic-ai/claude-agent-sdk'
 import type { SessionError } from '@troupe/protocol/event'
+import { RepositoryProblem } from '../repositories/clone.ts'
 import type { AgentExit } from './spawn-agent.ts'
 
 /** What each of the agent's words for a failed model request is on the wire; complete by type. */
@@ -105,6 +106,12 @@ export function processEnded(exit: AgentExit, failure: Error | null): SessionErr
     side_effect_possible: true,
   })
 }
+
+/** A repository of the session could not be cloned; null for every other failure. */
+export const repositoryFailed = (error: unknown): SessionError | null =>
+  error instanceof RepositoryProblem
+    ? { ...exhausted(error.type, error.message, { resource_id: error.resourceId }), type: error.type }
+    : null
 
 /** The server itself failed to run the turn. */
 export const couldNotRun = (message: string): SessionError =>

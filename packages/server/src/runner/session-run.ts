@@ -48,6 +48,7 @@ import {
   modelError,
   modelStalled,
   processEnded,
+  repositoryFailed,
   retryError,
   serverRestarted,
   skillMissing,
@@ -170,7 +171,7 @@ class SessionRun {
     const begun = release ? await this.#release() : await this.#beginTurn()
     if (!begun) return false
     const { session, turn } = begun
-    const mount = () => mountResources(this.#context.sessions, session)
+    const mount = () => mountResources(this.#context.sessions, session, this.#ending)
     await this.#context.snapshots.before(session, turn.id, turn.resume !== null, this.#ending, mount)
     const ended = await this.#runTurn(session, turn, begun.inputs)
     const outputs = await turnOutputs(this.#context.sessions, session, turn.id, ended.type, this.#ending)
@@ -232,7 +233,12 @@ class SessionRun {
       this.#change((state, at) => {
         const [turn] = state.openTurns
         if (!turn) return { session: { holder: null, leaseUntil: null } }
-        const ended = endSteeredTurn(state, turn, brokenOff(couldNotRun(message), account), at)
+        const ended = endSteeredTurn(
+          state,
+          turn,
+          brokenOff(repositoryFailed(error) ?? couldNotRun(message), account),
+          at,
+        )
         const waits = applyDecision(state, ended).openTurns.length > 0
         const released = { holder: null, leaseUntil: null, ...(waits && { queuedAt: at }) }
         // At its budget a session stands still, whatever waits.

@@ -1,6 +1,7 @@
 import type { FileContext } from '../files/context.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { EventLog } from '../log/event-log.ts'
+import type { RepositoryContext } from '../repositories/context.ts'
 import type { Snapshots } from '../snapshots/snapshots.ts'
 import type { SessionRow, Store } from '../store/store.ts'
 
@@ -12,6 +13,7 @@ export interface SessionContext {
   settings: SessionSettings
   snapshots: Snapshots
   files: FileContext
+  repositories: RepositoryContext
   spares: SpareDesk
 }
 

@@ -29,7 +29,8 @@ import { type Input, queueTurn } from './queue-turn.ts'
 import { type OwnRetention, retentionToKeep } from './retention.ts'
 import { assertNames, defaultLimits, lesser } from './session-environment.ts'
 import { makeWorkdir, removeFolders } from './session-folders.ts'
-import { asFileNotFound, assertFree, checkResources } from './session-resources.ts'
+import { placeOf, repositoriesOf } from './session-repositories.ts'
+import { asFileNotFound, assertApart, assertFree, checkResources } from './session-resources.ts'
 import { withOutputSchema } from './session-schema.ts'
 import { idOfClient } from './send-events.ts'
 
@@ -184,7 +185,10 @@ export async function createSession(
   const named = request.cwd ?? (environment ? null : settings.defaultCwd)
   if (named !== null) await assertWorkdir(named)
   const given = await checkResources(context, caller, request.resources ?? [], '/resources/*')
-  await assertFree(named, given('', 0, []))
+  const cloned = repositoriesOf(context, caller, request.resources ?? [], '/resources/*')
+  const places = cloned('', 0).map(placeOf)
+  assertApart(places)
+  await assertFree(named, [...given('', 0, places), ...cloned('', 0)])
   const options: SessionOptions = {
     env: request.env,
     maxTurns: asked.maxTurns ?? lesser(request.maxTurns, usual.max_turns),
@@ -226,7 +230,8 @@ export async function createSession(
       newTurns: work?.newTurns ?? [],
       ...(work?.queueLimit !== undefined && { queueLimit: work.queueLimit }),
       events: [created, ...(work?.events ?? [])],
-      newResources: given(id, at, []),
+      newResources: given(id, at, places),
+      repositories: { add: cloned(id, at) },
       ...(deployment && { deploymentRun: deployment.run(id) }),
       ...(deployment?.effect && { effect: deployment.effect }),
       ...(idempotency && { effect: { ...idempotency, result: JSON.stringify({ session_id: id }) } }),

@@ -15,6 +15,7 @@ import { asApiError } from './diff-session.ts'
 import { sessionWithin } from './key-policy.ts'
 import { newEvent } from './new-event.ts'
 import { makeWorkdir, removeFolders } from './session-folders.ts'
+import { forkedRepositories } from './session-repositories.ts'
 import { transcriptRewriter } from './rewrite-transcript.ts'
 
 /** What of a session may be copied in one step: the store does nothing else meanwhile. */
@@ -69,6 +70,7 @@ export async function forkSession(
         sessionId: id,
         at,
         session: {},
+        repositories: { add: forkedRepositories(await store.repositories.list(sourceId), id) },
         newResources: (await store.resources.list(sourceId)).map((each) => ({
           ...each,
           id: newId('sesrsc'),

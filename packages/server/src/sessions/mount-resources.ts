@@ -1,4 +1,5 @@
 import { mountFile } from '../files/mount-file.ts'
+import { cloneRepository } from '../repositories/clone.ts'
 import type { ResourceRow } from '../store/resources.ts'
 import type { SessionRow } from '../store/store.ts'
 import type { SessionContext } from './context.ts'
@@ -8,9 +9,16 @@ export const mountOf = ({ id, fileId, path }: ResourceRow) => ({ id, fileId, par
 /**
  * Puts what a session was given into its workdir where nothing is: at its first turn, behind a kill in the middle, a
  * rewind of the files, a fork. What is there is left as it is. The rows say what is to be there, so it may be done again
- * at any time. Rejects where the disk refuses: an agent must not begin without its input. The caller has the workdir's
+ * at any time. Rejects where the disk refuses, and
+ * with `RepositoryProblem`: an agent must not begin without its input. The caller has the workdir's
  * lock.
  */
-export async function mountResources({ store, files }: SessionContext, session: SessionRow): Promise<void> {
+export async function mountResources(
+  { store, files, repositories }: SessionContext,
+  session: SessionRow,
+  ending: AbortSignal,
+): Promise<void> {
+  for (const { path, ...row } of await store.repositories.list(session.id))
+    await cloneRepository(repositories.git, session.cwd, { ...row, parts: path.split('/') }, ending)
   for (const row of await store.resources.list(session.id)) await mountFile(files.folder, session.cwd, mountOf(row))
 }

@@ -4,6 +4,7 @@ import { MAX_RESOURCE_BYTES, MAX_RESOURCES, type ResourceParam } from '@troupe/p
 import { removeUnneeded, requireFile } from '../files/find-file.ts'
 import { isTaken, mountFile, unmountFile } from '../files/mount-file.ts'
 import { defaultMountPath, mountParts } from '../files/mount-path.ts'
+import type { RepositoryRow } from '../store/repositories.ts'
 import { FileGone, type ResourceRow } from '../store/resources.ts'
 import type { SessionRow } from '../store/store.ts'
 import { type Caller, holds } from './caller.ts'
@@ -13,9 +14,19 @@ import type { Idempotency } from './create-session.ts'
 import { mountOf } from './mount-resources.ts'
 import { newEvent } from './new-event.ts'
 import { resourceToWire } from './resource-wire.ts'
+import {
+  addRepository,
+  isRepository,
+  placeOf,
+  removeRepository,
+  repositoriesOf,
+  requireAnyResource,
+} from './session-repositories.ts'
 
 /** What a session is to be given besides what it has, checked but for what lies in its workdir. */
-export type NewResources = (sessionId: string, at: number, known: readonly ResourceRow[]) => ResourceRow[]
+export type NewResources = (sessionId: string, at: number, known: readonly Place[]) => ResourceRow[]
+/** What of a resource others must keep clear of. */
+type Place = Pick<ResourceRow, 'path' | 'sizeBytes'>
 
 /**
  * Checks what a session is to be given: the files are the workspace's, the caller may read them, and their places are
@@ -28,7 +39,7 @@ export async function checkResources(
   params: readonly ResourceParam[],
   pointer: string,
 ): Promise<NewResources> {
-  if (params.length > 0 && !holds(caller, 'files:read'))
+  if (params.some(({ type }) => type === 'file') && !holds(caller, 'files:read'))
     throw new ApiError(
       'scope_missing',
       'To give files to a session needs the scope files:read, which the key does not have.',
@@ -36,6 +47,7 @@ export async function checkResources(
   const { workspaceId } = caller
   const wanted: Omit<ResourceRow, 'sessionId' | 'createdAt'>[] = []
   for (const [index, param] of params.entries()) {
+    if (param.type === 'github_repository') continue
     if (param.type !== 'file')
       throw new ApiError(
         'unsupported_feature',
@@ -56,13 +68,10 @@ export async function checkResources(
     })
   }
   return (sessionId, at, known) => {
-    const all: ResourceRow[] = [...known]
     const added = wanted.map((row) => ({ ...row, sessionId, createdAt: at }))
-    for (const row of added) {
-      const other = all.find(({ path }) => path === row.path || isBelow(path, row.path) || isBelow(row.path, path))
-      if (other) throw taken(row)
-      all.push(row)
-    }
+    const all: Place[] = [...known, ...added]
+    for (const [index, row] of added.entries())
+      if (isInTheWay(all.slice(0, known.length + index), row)) throw taken(row)
     const bytes = all.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
     if (added.length > 0 && (all.length > MAX_RESOURCES || bytes > MAX_RESOURCE_BYTES))
       throw new ApiError(
@@ -75,15 +84,27 @@ export async function checkResources(
 
 const isBelow = (path: string, folder: string) => path.startsWith(`${folder}/`)
 
-const taken = ({ mountPath }: ResourceRow) =>
+const isInTheWay = (all: readonly Pick<Place, 'path'>[], row: Pick<Place, 'path'>): boolean =>
+  all.some(({ path }) => path === row.path || isBelow(path, row.path) || isBelow(row.path, path))
+
+/** Throws `mount_path_taken` where two of these are at one place, or one is in another. */
+export function assertApart(places: readonly Pick<Place, 'path'>[]): void {
+  for (const [index, place] of places.entries())
+    if (isInTheWay(places.slice(0, index), place)) throw taken({ mountPath: place.path })
+}
+
+const taken = ({ mountPath }: Pick<ResourceRow, 'mountPath'>) =>
   new ApiError(
     'mount_path_taken',
     `At ${JSON.stringify(mountPath)} something is already, or in its way; name another place.`,
   )
 
 /** Refuses places where something is; in a workdir that is yet to be made (null) there is nothing. Throws `mount_path_taken`. */
-export async function assertFree(cwd: string | null, rows: readonly ResourceRow[]): Promise<void> {
-  if (cwd !== null) for (const row of rows) if (await isTaken(cwd, mountOf(row).parts)) throw taken(row)
+export async function assertFree(
+  cwd: string | null,
+  rows: readonly Pick<ResourceRow, 'path' | 'mountPath'>[],
+): Promise<void> {
+  if (cwd !== null) for (const row of rows) if (await isTaken(cwd, row.path.split('/'))) throw taken(row)
 }
 
 /** The store's refusal in the API's words: the file was deleted in the last moment. */
@@ -94,7 +115,7 @@ export function asFileNotFound(error: unknown): unknown {
 }
 
 /**
- * Gives an idle session a file: a copy of it lies in the workdir when this resolves. Decided with its row; a server
+ * Gives an idle session a file or a repository, which is cloned before the next turn. Of a file a copy of it lies in the workdir when this resolves. Decided with its row; a server
  * that dies before the copy is there puts it there before the next turn. Throws what `checkResources` throws,
  * `session_running` and `session_terminated`.
  */
@@ -104,8 +125,9 @@ export async function addResource(
   sessionId: string,
   param: ResourceParam,
   idempotency: Idempotency | null,
-): Promise<ResourceRow> {
-  const { snapshots, store, files } = context
+): Promise<ResourceRow | RepositoryRow> {
+  const { snapshots, files } = context
+  if (param.type === 'github_repository') return giveRepository(context, caller, sessionId, param, idempotency)
   const resources = await checkResources(context, caller, [param], '')
   const asked = await requireSession(context, sessionId)
   assertIdle(asked)
@@ -114,7 +136,7 @@ export async function addResource(
     let row: ResourceRow | undefined
     await changeSession(context, sessionId, async ({ session }, at) => {
       assertIdle(session)
-      const added = resources(sessionId, at, await store.resources.list(sessionId))
+      const added = resources(sessionId, at, await placesOf(context, sessionId))
       await assertFree(session.cwd, added)
       row = added[0]!
       const effect = idempotency && { effect: { ...idempotency, result: JSON.stringify({ resource_id: row.id }) } }
@@ -133,6 +155,31 @@ export async function addResource(
     }
     return row!
   })
+}
+
+const placesOf = async ({ store }: SessionContext, sessionId: string): Promise<Place[]> => [
+  ...(await store.resources.list(sessionId)),
+  ...(await store.repositories.list(sessionId)).map(placeOf),
+]
+
+/** Gives an idle session a repository, at a place where nothing is. */
+async function giveRepository(
+  context: SessionContext,
+  caller: Caller,
+  sessionId: string,
+  param: ResourceParam,
+  idempotency: Idempotency | null,
+): Promise<RepositoryRow> {
+  const rows = repositoriesOf(context, caller, [param], '')
+  const asked = await requireSession(context, sessionId)
+  assertIdle(asked)
+  await context.snapshots.settled(asked)
+  const check = async (row: RepositoryRow) => {
+    assertIdle(await requireSession(context, sessionId))
+    assertApart([...(await placesOf(context, sessionId)), row])
+    await assertFree(asked.cwd, [row])
+  }
+  return context.snapshots.lock.run(asked.cwd, () => addRepository(context, sessionId, rows, check, idempotency))
 }
 
 /** Throws `resource_not_found`. */
@@ -155,7 +202,8 @@ export async function removeResource(
 ): Promise<void> {
   const { snapshots, files } = context
   const asked = await requireSession(context, sessionId)
-  await requireResource(context, sessionId, id)
+  if (isRepository(await requireAnyResource(context.store, sessionId, id)))
+    return removeRepository(context, sessionId, id, assertIdle, idempotency)
   assertIdle(asked)
   await snapshots.settled(asked)
   await snapshots.lock.run(asked.cwd, async () => {

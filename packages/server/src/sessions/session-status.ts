@@ -10,6 +10,7 @@ import { type Admission, queueToWire } from './queue-status.ts'
 import { budgetToWire } from './budget.ts'
 import { contextToWire } from './context-usage.ts'
 import { resourceToWire } from './resource-wire.ts'
+import { allResources } from './session-repositories.ts'
 import { expiryOf, retentionOf } from './retention.ts'
 import { addUsage, sumOfEntries, usageToWire } from './usage-totals.ts'
 
@@ -69,7 +70,7 @@ export async function sessionToWire(
     limits: limitsToWire(session),
     retention: retention.wire,
     expires_at: isoOr(expiryOf(session, retention.ttlMs, actions.length > 0)),
-    resources: (await store.resources.list(session.id)).map(resourceToWire),
+    resources: (await allResources(store, session.id)).map(resourceToWire),
     vault_ids: [],
     outcome_evaluations: [],
     deployment_id: session.options.deploymentId ?? null,

@@ -1,3 +1,4 @@
+import { REPOSITORIES_MIGRATION } from './sqlite-repositories.ts'
 import { ENVIRONMENTS_MIGRATION } from './sqlite-environments.ts'
 import { AGENTS_MIGRATION } from './sqlite-agents.ts'
 import { BRANCHES_MIGRATION, REWINDS_MIGRATION } from './branches.ts'
@@ -391,4 +392,5 @@ export const MIGRATIONS: readonly string[] = [
   `,
   RESOURCES_MIGRATION,
   OUTPUTS_MIGRATION,
+  REPOSITORIES_MIGRATION,
 ]

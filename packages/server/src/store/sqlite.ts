@@ -29,6 +29,8 @@ import type { SkillStore } from './skills.ts'
 import { sqliteFiles } from './sqlite-files.ts'
 import { sqliteSkills } from './sqlite-skills.ts'
 import type { EnvironmentStore } from './environments.ts'
+import type { RepositoryStore } from './repositories.ts'
+import { sqliteRepositories, writeRepositories } from './sqlite-repositories.ts'
 import { inEnvironment, sqliteEnvironments } from './sqlite-environments.ts'
 import type { ResourceStore } from './resources.ts'
 import { sqliteResources, writeResources } from './sqlite-resources.ts'
@@ -80,6 +82,7 @@ const TABLES_OF_A_SESSION = [
   'session_resources',
   'outputs',
   'files',
+  'session_repositories',
 ] as const
 
 /** Characters of event bodies in one page of a tail, about: what a reader that stalls keeps in memory. */
@@ -136,6 +139,7 @@ export class SqliteStore implements Store {
   readonly files: FileStore
   readonly skills: SkillStore
   readonly environments: EnvironmentStore
+  readonly repositories: RepositoryStore
   readonly resources: ResourceStore
   readonly outputs: OutputStore
   readonly retention: RetentionStore
@@ -168,6 +172,7 @@ export class SqliteStore implements Store {
     this.files = sqliteFiles(access)
     this.skills = sqliteSkills(access)
     this.environments = sqliteEnvironments(access)
+    this.repositories = sqliteRepositories(access)
     this.resources = sqliteResources(access)
     this.outputs = sqliteOutputs(access)
     this.retention = sqliteRetention(access, retentionMs)
@@ -227,6 +232,8 @@ export class SqliteStore implements Store {
     this.#insertMessages(change, numbers.firstMessage)
     writeRewind({ statement: (text) => this.#statement(text) }, change, numbers.firstSeq)
     if (change.deploymentRun) writeRun({ statement: (text) => this.#statement(text) }, change.deploymentRun)
+    if (change.repositories)
+      writeRepositories({ statement: (text) => this.#statement(text) }, change.sessionId, change.repositories)
     writeResources({ statement: (text) => this.#statement(text) }, change)
     writeOutputs({ statement: (text) => this.#statement(text) }, change)
     if (change.ledger) writeLedger((text) => this.#statement(text), change.ledger)

@@ -12,6 +12,7 @@ import type { KeyStore } from './keys.ts'
 import type { FileStore } from './files.ts'
 import type { SkillStore } from './skills.ts'
 import type { EnvironmentStore } from './environments.ts'
+import type { RepositoryChanges, RepositoryStore } from './repositories.ts'
 import type { EnvironmentConfig } from '@troupe/protocol/environment'
 import type { OutputsChange, OutputStore } from './outputs.ts'
 import type { ResourceRow, ResourceStore } from './resources.ts'
@@ -318,6 +319,7 @@ export interface SessionChange {
   removedResources?: string[]
   /** What the agent left in the turn that the change ends. */
   outputs?: OutputsChange
+  repositories?: RepositoryChanges
   /** Entries of the accounts, as they now stand. */
   ledger?: LedgerEntry[]
   /** The idempotency key under which the change is made, and what it did: committed together. */
@@ -463,6 +465,7 @@ export interface Store {
   readonly files: FileStore
   readonly skills: SkillStore
   readonly environments: EnvironmentStore
+  readonly repositories: RepositoryStore
   readonly resources: ResourceStore
   readonly outputs: OutputStore
   readonly retention: RetentionStore

@@ -1,4 +1,3 @@
-import { ApiError } from '@troupe/protocol/error'
 import {
   DeletedResource,
   ListResources,
@@ -11,7 +10,8 @@ import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { requireSession } from '../../sessions/change-session.ts'
 import { resourceToWire } from '../../sessions/resource-wire.ts'
-import { addResource, removeResource, requireResource } from '../../sessions/session-resources.ts'
+import { allResources, requireAnyResource, rotateToken } from '../../sessions/session-repositories.ts'
+import { addResource, removeResource } from '../../sessions/session-resources.ts'
 import { sessionIdOf, SessionParams } from '../params.ts'
 import { replies } from '../reply-schema.ts'
 import type { RouteContext, Server } from '../server.ts'
@@ -26,13 +26,15 @@ const doneBefore = ({ replayEffect }: FastifyRequest): string | null =>
   replayEffect === null ? null : (JSON.parse(replayEffect) as { resource_id: string }).resource_id
 
 export function resourceRoutes(server: Server, { sessions, cursors }: RouteContext): void {
+  const { store } = sessions
   server.post(
     LIST,
     {
       schema: {
         tags,
-        summary: 'Give a file to a session',
-        description: 'A copy of it, read-only, lies in the workdir. Only while the session is idle.',
+        summary: 'Give a file or a repository to a session',
+        description:
+          'A copy of a file, read-only, lies in the workdir; a repository is cloned before the next turn. Only while the session is idle.',
         params: SessionParams,
         body: ResourceParam,
         response: replies(SessionResource),
@@ -42,7 +44,7 @@ export function resourceRoutes(server: Server, { sessions, cursors }: RouteConte
       const id = sessionIdOf(request.params.session_id)
       const before = doneBefore(request)
       const row = before
-        ? await requireResource(sessions, id, before)
+        ? await requireAnyResource(store, id, before)
         : await addResource(sessions, request.caller, id, request.body, request.idempotency)
       return reply.send(resourceToWire(row))
     },
@@ -65,7 +67,7 @@ export function resourceRoutes(server: Server, { sessions, cursors }: RouteConte
       const { order = 'asc', limit = 20, page: cursor } = request.query
       const scope = ['resources', id, order]
       const from = cursors.decode(cursor, scope)
-      const rows = await sessions.store.resources.list(id)
+      const rows = await allResources(store, id)
       if (order === 'desc') rows.reverse()
       const start = from ? rows.findIndex((row) => isBehind(row, from, order)) : 0
       const shown = start < 0 ? [] : rows.slice(start, start + limit)
@@ -85,7 +87,7 @@ export function resourceRoutes(server: Server, { sessions, cursors }: RouteConte
     async (request, reply) => {
       const id = sessionIdOf(request.params.session_id)
       await requireSession(sessions, id)
-      return reply.send(resourceToWire(await requireResource(sessions, id, request.params.resource_id)))
+      return reply.send(resourceToWire(await requireAnyResource(store, id, request.params.resource_id)))
     },
   )
 
@@ -95,20 +97,22 @@ export function resourceRoutes(server: Server, { sessions, cursors }: RouteConte
       schema: {
         tags,
         summary: 'Change a resource',
-        description: 'Files have nothing that could be changed: `unsupported_feature`.',
+        description:
+          'The `authorization_token` of a repository. Files have nothing that could be changed: `unsupported_feature`.',
         params: ResourceParams,
         body: UpdateResource,
         response: replies(SessionResource),
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const id = sessionIdOf(request.params.session_id)
+      const { resource_id: resource } = request.params
       await requireSession(sessions, id)
-      const { type } = await requireResource(sessions, id, request.params.resource_id)
-      throw new ApiError(
-        'unsupported_feature',
-        `A resource of type "${type}" cannot be changed; remove it and add another.`,
-      )
+      const { authorization_token: token } = request.body
+      const row = doneBefore(request)
+        ? await requireAnyResource(store, id, resource)
+        : await rotateToken(sessions, id, resource, token, request.idempotency)
+      return reply.send(resourceToWire(row))
     },
   )
 
