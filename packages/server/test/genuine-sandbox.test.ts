@@ -1,7 +1,7 @@
 import { type DemoModel, startDemoModel } from '@troupe/demo-model/demo-model'
 import type { Environment } from '@troupe/protocol/environment'
 import type { SessionEvent } from '@troupe/protocol/event'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -111,6 +111,12 @@ describe.skipIf(mustSkip)('the genuine agent in a sandbox', () => {
     expect(answers[4]).toContain('off limits')
     expect(existsSync(join(server.folder, 'by-tool'))).toBe(false)
     expect(answers[7]).toContain('by-tool')
+    // Nor is a workdir within it, by whatever name.
+    symlinkSync(data, join(server.folder, 'way-in'))
+    for (const cwd of [data, other.cwd, join(data, 'sessions'), join(server.folder, 'way-in')]) {
+      const named = await server.request('POST', '/v1/sessions', { environment_id: place.id, cwd })
+      expect([cwd, named.status, named.body.code]).toEqual([cwd, 403, 'cwd_not_allowed'])
+    }
     // A workdir around the data folder is no way into it.
     const around = await results(
       place,

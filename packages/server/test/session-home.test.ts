@@ -29,7 +29,7 @@ describe('the home of a session', () => {
   let home: string
   beforeAll(async () => {
     home = mkdtempSync(join(tmpdir(), 'troupe-home-'))
-    writeFileSync(join(home, '.gitconfig'), '[user]\n\tname = The Operator\n')
+    writeFileSync(join(home, '.gitconfig'), '[user]\n\tname = The \\"Operator\\"\n[http]\n\textraHeader = canary\n')
     mkdirSync(join(home, '.aws'))
     model = await startDemoModel()
     server = await testServer(
@@ -57,7 +57,8 @@ describe('the home of a session', () => {
     expect(readFileSync(join(one.cwd, 'where'), 'utf8')).toBe(`${folder}/home ${tmp}\n`)
     expect(readFileSync(join(one.cwd, 'made'), 'utf8')).toContain(`${tmp}/`)
     // Lent, and changed here alone.
-    expect(readFileSync(join(one.cwd, 'who'), 'utf8')).toBe('The Operator\n')
+    expect(readFileSync(join(one.cwd, 'who'), 'utf8')).toBe('The "Operator"\n')
+    expect(readFileSync(join(folder, 'home', '.gitconfig'), 'utf8')).not.toContain('canary')
     const two = await played([
       bash('ls -A ~ $TMPDIR > seen; git config --global user.name Mine; git config user.name > who'),
     ])

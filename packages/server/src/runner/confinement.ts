@@ -1,5 +1,5 @@
 import type { Options } from '@anthropic-ai/claude-agent-sdk'
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { isConfined } from '../environments/config.ts'
 import { allowedHosts, hostOf, isHostIn } from '../environments/hosts.ts'
 import type { SessionRow } from '../store/store.ts'
@@ -50,12 +50,15 @@ export function confinement(
   // What the agent put aside of long answers, and its skills.
   const own = [join(configDir, 'projects'), ...(skills === null ? [] : [skills])]
   const within = liesIn(cwd, dataDir)
+  const root = temporary()
+  const others = root === null ? [dataDir] : [dataDir, root]
   // A home and a place for temporary files that are the session's own; those of the server are not for confined agents.
-  const others = [dataDir, ...[temporary() ?? []].flat()]
-  const ownFolders = [env.HOME, env.TMPDIR].filter(
-    (path) => path !== undefined && others.some((folder) => path !== folder && liesIn(path, folder)),
-  ) as string[]
+  const ownFolders = [
+    ...(env.HOME === join(dirname(configDir), 'home') ? [env.HOME] : []),
+    ...(root !== null && env.TMPDIR !== undefined && dirname(env.TMPDIR) === root ? [env.TMPDIR] : []),
+  ]
   const folders = [...ownFolders, ...files.allow_write]
+  const isAround = [cwd, ...files.allow_write].some((folder) => liesIn(dataDir, folder))
   return {
     options: {
       sandbox: {
@@ -66,7 +69,7 @@ export function confinement(
         filesystem: {
           allowWrite: [...ownFolders, ...files.allow_write],
           // A workdir around the data folder is no way into it.
-          denyWrite: [...files.deny_write, ...(within ? [] : [dataDir])],
+          denyWrite: [...files.deny_write, ...(isAround ? [dataDir] : [])],
           denyRead: [...others, ...credentials, ...files.deny_read],
           // What the shell begins with lies in the config dir.
           allowRead: [...(within ? [cwd] : []), configDir, ...ownFolders, ...own, ...files.allow_read],

@@ -1,6 +1,7 @@
 import type { SessionAgent } from '@troupe/protocol/agent'
 import { ApiError } from '@troupe/protocol/error'
 import type { McpServer } from '@troupe/protocol/mcp'
+import { realpath } from 'node:fs/promises'
 import { isConfined } from '../environments/config.ts'
 import { hostOf, isHostIn, limitedNetwork } from '../environments/hosts.ts'
 import type { SessionOptions } from '../store/store.ts'
@@ -22,6 +23,20 @@ export function assertServersFit({ environment }: Place, agent: Pick<SessionAgen
     if (!isHostIn(network.allowed_hosts, hostOf(server.url) ?? ''))
       throw refuse('does not let it connect there; set networking.allow_mcp_servers, or add its host to allowed_hosts.')
   }
+}
+
+/**
+ * A confined session works in no folder of what the server keeps but its own: its workdir is what it may read and write.
+ * Links are followed. Throws `cwd_not_allowed`.
+ */
+export async function assertOutside({ environment }: Place, cwd: string, dataDir: string): Promise<void> {
+  if (!environment || !isConfined(environment.config)) return
+  const [place, kept] = await Promise.all([realpath(cwd), realpath(dataDir)])
+  if (!`${place}/`.startsWith(`${kept}/`)) return
+  throw new ApiError(
+    'cwd_not_allowed',
+    `cwd ${JSON.stringify(cwd)} lies in the data folder of the server; environment ${environment.id} confines what works there. Leave cwd out for a fresh one.`,
+  )
 }
 
 /** Throws `sandbox_unavailable` where what the environment promises cannot be kept on this machine. */

@@ -5,6 +5,7 @@ import { ApiError } from '@troupe/protocol/error'
 import { newId } from '@troupe/protocol/ids'
 import type { ResourceParam } from '@troupe/protocol/resource'
 import type { CreateSession } from '@troupe/protocol/session'
+import { dirname } from 'node:path'
 import { agentOfSession } from '../agents/agent-of-session.ts'
 import { startableEnvironment } from '../environments/find-environment.ts'
 import { assertRules } from '../agents/resolve-agent.ts'
@@ -21,7 +22,7 @@ import { assertCanRun, assertEnv, assertWorkdir, promptText } from './admission.
 import type { Caller } from './caller.ts'
 import { budgetCents } from './budget.ts'
 import { requireSession } from './change-session.ts'
-import { assertCanConfine, assertServersFit } from './confined-agent.ts'
+import { assertCanConfine, assertOutside, assertServersFit } from './confined-agent.ts'
 import type { SessionContext } from './context.ts'
 import { newEvent } from './new-event.ts'
 import { assertDailyBudget, withinPolicies } from './key-policy.ts'
@@ -183,7 +184,10 @@ export async function createSession(
   const usual = defaultLimits(environment)
   // An environment of one's own says where workdirs are; the server's default is that of the built-in one.
   const named = request.cwd ?? (environment ? null : settings.defaultCwd)
-  if (named !== null) await assertWorkdir(named)
+  if (named !== null) {
+    await assertWorkdir(named)
+    await assertOutside({ environment }, named, dirname(settings.sessionsDir))
+  }
   const given = await checkResources(context, caller, request.resources ?? [], '/resources/*')
   const cloned = repositoriesOf(context, caller, request.resources ?? [], '/resources/*')
   const places = cloned('', 0).map(placeOf)
