@@ -30,6 +30,9 @@ const routes = [
   createRoute({
     getParentRoute: () => root,
     path: '/s/$id',
+    /** The subagent whose transcript is shown instead of the session's own. */
+    validateSearch: ({ thread }: Record<string, unknown>): { thread?: string } =>
+      typeof thread === 'string' ? { thread } : {},
     component: lazyRouteComponent(() => import('./routes/session.tsx'), 'SessionPage'),
   }),
   createRoute({

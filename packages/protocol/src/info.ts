@@ -11,6 +11,7 @@ export const Info = z
       note: z.string().describe('In words: which model answers, and how to change it'),
     }),
     containment: z.string().describe('How an agent is kept from outliving its server'),
+    keys_required: z.boolean().describe('Whether whoever asks needs a key; then you had one'),
     slots: z.object({ max: z.number().int(), used: z.number().int() }),
     memory: MemoryUse,
     capabilities: z.record(z.string(), z.enum(['yes', 'not yet'])),

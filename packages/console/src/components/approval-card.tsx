@@ -2,15 +2,16 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { TroupeError } from '@troupe/client/errors'
 import { Link } from '@tanstack/react-router'
 import { useEffect, useRef, useState } from 'react'
-import { type Approval, asCurl, type Decision, decide, retrieveApproval } from '../lib/api.ts'
+import { type Approval, type Decision, decide, retrieveApproval } from '../lib/api.ts'
 import { relative } from '../lib/format.ts'
 import { noteAnswered } from '../lib/lingering.ts'
 import { recall } from '../lib/memory.ts'
 import { sessionQuery } from '../lib/queries.ts'
+import { reasonInWords } from '../lib/reasons.ts'
 import { useNow } from '../lib/use-now.ts'
 import { useSpeech } from '../words/use-words.tsx'
 import type { Words } from '../words/en.ts'
-import { CopyButton } from './copy-button.tsx'
+import { CopyRequest } from './copy-request.tsx'
 import { Problem } from './problem.tsx'
 import { QuestionForm } from './question-form.tsx'
 import { titleOf } from './session-list.tsx'
@@ -80,10 +81,6 @@ export function ApprovalCard({
         <h2 id={`ask-${approval.id}`} className="grow">
           {questionOf(words, approval, named && session.data ? titleOf(session.data, words) : null)}
         </h2>
-        <CopyButton
-          text={() => asCurl('POST', `/v1/approvals/${approval.id}`, { result: 'allow' })}
-          label={words.copyCurl}
-        />
         {named && (
           <Link to="/s/$id" params={{ id: approval.session_id }} className="small">
             {words.ask.open}
@@ -115,6 +112,12 @@ export function ApprovalCard({
           ) : (
             <Problem error={error} />
           ))}
+        {!gone && (
+          <CopyRequest
+            className="plain tiny"
+            call={() => ({ method: 'POST', path: `/v1/approvals/${approval.id}`, body: { result: 'allow' } })}
+          />
+        )}
       </div>
     </article>
   )
@@ -183,7 +186,7 @@ function Confirmation({ approval, busy, answer }: { approval: Approval } & Answe
       ) : (
         <ToolInput name={approval.tool_name} input={approval.input} />
       )}
-      {approval.reason && <p className="small soft">{approval.reason}</p>}
+      {approval.reason && <p className="small soft">{reasonInWords(approval.reason, words)}</p>}
       {mode === 'deny' ? (
         <form
           className="row wrap"

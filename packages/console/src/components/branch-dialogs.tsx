@@ -1,7 +1,7 @@
 import type { Rewind } from '@troupe/protocol/branch'
 import type { SessionEvent } from '@troupe/protocol/event'
 import { useEffect, useMemo, useState } from 'react'
-import { asCurl, client } from '../lib/api.ts'
+import { client } from '../lib/api.ts'
 import { pointsOf } from '../lib/points.ts'
 import { queries } from '../lib/queries.ts'
 import { useWords } from '../words/use-words.tsx'
@@ -24,7 +24,7 @@ export function ForkDialog({ sessionId, events, forked, close }: Branching & { f
     <FormDialog
       title={words.branch.fork}
       action={words.branch.fork}
-      curl={() => asCurl('POST', `/v1/sessions/${sessionId}/fork`, body)}
+      call={() => ({ method: 'POST', path: `/v1/sessions/${sessionId}/fork`, body })}
       submit={async () => {
         const { id } = await client.sessions.fork(sessionId, body)
         void queries.invalidateQueries({ queryKey: ['sessions'] })
@@ -84,7 +84,7 @@ export function RewindDialog({ sessionId, events, close }: Branching) {
       action={words.branch.rewind}
       danger
       ready={plan !== null}
-      curl={() => asCurl('POST', `/v1/sessions/${sessionId}/rewind`, { to_event_id: to, scope })}
+      call={() => ({ method: 'POST', path: `/v1/sessions/${sessionId}/rewind`, body: { to_event_id: to, scope } })}
       submit={async () => {
         await client.sessions.rewind(sessionId, { to_event_id: to, scope })
         void queries.invalidateQueries({ queryKey: ['session', sessionId] })

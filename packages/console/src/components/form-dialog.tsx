@@ -1,7 +1,8 @@
 import { type FormEvent, type ReactNode, useState } from 'react'
 import { useWords } from '../words/use-words.tsx'
 import { Dialog } from './confirm-dialog.tsx'
-import { CopyButton } from './copy-button.tsx'
+import type { Call } from '../lib/request-text.ts'
+import { CopyRequest } from './copy-request.tsx'
 import { Problem } from './problem.tsx'
 
 /** A form in a dialog that stays, with what went wrong, until its request is done. */
@@ -11,7 +12,7 @@ export function FormDialog({
   danger = false,
   className,
   ready = true,
-  curl,
+  call,
   submit,
   close,
   children,
@@ -21,7 +22,7 @@ export function FormDialog({
   danger?: boolean
   className?: string
   ready?: boolean
-  curl: () => string
+  call: () => Call
   submit: () => Promise<unknown>
   close: () => void
   children: ReactNode
@@ -48,7 +49,7 @@ export function FormDialog({
         {children}
         {error !== null && <Problem error={error} />}
         <div className="row wrap">
-          <CopyButton text={curl} label={words.copyCurl} />
+          <CopyRequest call={call} />
           <span className="grow" />
           <button type="button" onClick={close}>
             {words.cancel}

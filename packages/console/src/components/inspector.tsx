@@ -1,12 +1,14 @@
+import { Link } from '@tanstack/react-router'
 import type { Session } from '@troupe/protocol/session'
 import type { SessionEvent } from '@troupe/protocol/event'
 import type { ThreadItem } from '@troupe/client/view'
 import { count, duration, money } from '../lib/format.ts'
 import type { LogSnapshot } from '../lib/session-log.ts'
+import type { Call } from '../lib/request-text.ts'
 import { stateOf } from '../lib/session-state.ts'
 import { useSpeech } from '../words/use-words.tsx'
 import { Branches } from './branches.tsx'
-import { CopyButton } from './copy-button.tsx'
+import { CopyRequest } from './copy-request.tsx'
 import { Status } from './status.tsx'
 import { Ago } from './time.tsx'
 
@@ -20,7 +22,7 @@ export function Inspector({
   archive,
   remove,
   compact,
-  curl,
+  call,
 }: {
   session: Session
   log: LogSnapshot
@@ -28,7 +30,7 @@ export function Inspector({
   remove: () => void
   /** Null where there is no conversation yet. */
   compact: (() => void) | null
-  curl: () => string
+  call: () => Call
 }) {
   const { words, language } = useSpeech()
   const { view, events } = log
@@ -80,7 +82,10 @@ export function Inspector({
           <ul className="stack small">
             {threads.map((thread) => (
               <li key={thread.id}>
-                <strong>{thread.name}</strong> <span className="soft">{thread.description}</span>
+                <Link to="/s/$id" params={{ id: session.id }} search={{ thread: thread.threadId }}>
+                  {thread.name}
+                </Link>{' '}
+                <span className="soft">{thread.description}</span>
               </li>
             ))}
           </ul>
@@ -89,7 +94,7 @@ export function Inspector({
       <section>
         <h2>{words.facts.actions}</h2>
         <div className="row wrap">
-          <CopyButton className="" text={curl} label={words.copyCurl} />
+          <CopyRequest className="" call={call} />
           {session.status !== 'terminated' && compact && (
             <button type="button" onClick={compact} title={words.facts.compactMeans}>
               {words.facts.compact}

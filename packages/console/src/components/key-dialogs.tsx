@@ -1,7 +1,6 @@
 import type { ApiKey, ScopeName } from '@troupe/protocol/access'
 import { useState } from 'react'
 import { createKey, keyPath, KEYS_PATH, type Preset, PRESETS, revokeKey, rotateKey } from '../lib/access.ts'
-import { asCurl } from '../lib/api.ts'
 import { useWords } from '../words/use-words.tsx'
 import { FormDialog } from './form-dialog.tsx'
 
@@ -34,7 +33,7 @@ export function CreateKeyDialog({ made, close }: { made: (key: ApiKey) => void; 
       title={words.access.create}
       action={words.access.create}
       ready={name.trim() !== '' && scopes.length > 0}
-      curl={() => asCurl('POST', KEYS_PATH, body())}
+      call={() => ({ method: 'POST', path: KEYS_PATH, body: body() })}
       submit={async () => made(await createKey(body()))}
       close={close}
     >
@@ -106,7 +105,7 @@ export function RotateKeyDialog({
     <FormDialog
       title={words.access.rotateTitle(apiKey.name)}
       action={words.access.rotate}
-      curl={() => asCurl('POST', keyPath(apiKey.id, 'rotate'), { grace_seconds: grace })}
+      call={() => ({ method: 'POST', path: keyPath(apiKey.id, 'rotate'), body: { grace_seconds: grace } })}
       submit={async () => made(await rotateKey(apiKey.id, grace))}
       close={close}
     >
@@ -132,7 +131,7 @@ export function RevokeKeyDialog({ apiKey, done, close }: { apiKey: ApiKey; done:
       title={words.access.revokeTitle(apiKey.name)}
       action={words.access.revoke}
       danger
-      curl={() => asCurl('DELETE', keyPath(apiKey.id))}
+      call={() => ({ method: 'DELETE', path: keyPath(apiKey.id) })}
       submit={async () => {
         await revokeKey(apiKey.id)
         done()

@@ -1,6 +1,5 @@
 import { type FormEvent, useState } from 'react'
 import { login } from '../lib/api.ts'
-import { remember } from '../lib/memory.ts'
 import { usePageTitle } from '../lib/use-page-title.ts'
 import { useWords } from '../words/use-words.tsx'
 import { Problem } from './problem.tsx'
@@ -17,7 +16,6 @@ export function Login() {
     setBusy(true)
     try {
       await login(key.trim())
-      remember('login', 'yes')
       // Everything that was asked without a key is asked again.
       location.reload()
     } catch (problem) {

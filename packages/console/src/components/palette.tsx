@@ -7,7 +7,7 @@ import { Dialog } from './confirm-dialog.tsx'
 import { titleOf } from './session-list.tsx'
 
 /** Goes anywhere by name. */
-export function Palette({ close }: { close: () => void }) {
+export function Palette({ close, sent }: { close: () => void; sent: () => void }) {
   const words = useWords()
   const navigate = useNavigate()
   const sessions = useQuery(sessionsQuery(30)).data?.data ?? []
@@ -23,6 +23,7 @@ export function Palette({ close }: { close: () => void }) {
     { name: words.files.title, go: () => navigate({ to: '/files' }) },
     { name: words.webhooks.title, go: () => navigate({ to: '/webhooks' }) },
     { name: words.access.title, go: () => navigate({ to: '/keys' }) },
+    { name: words.sent.title, go: sent },
     { name: words.settings, go: () => navigate({ to: '/settings' }) },
     ...sessions.map((session) => ({
       name: titleOf(session, words),

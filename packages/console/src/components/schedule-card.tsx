@@ -1,7 +1,6 @@
 import { Link } from '@tanstack/react-router'
 import type { Deployment } from '@troupe/protocol/deployment'
 import { useState } from 'react'
-import { asCurl } from '../lib/api.ts'
 import { cronInWords } from '../lib/cron-words.ts'
 import { queries } from '../lib/queries.ts'
 import { actOnSchedule, runNow, schedulePath, schedulesKey } from '../lib/schedules.ts'
@@ -121,7 +120,7 @@ export function ScheduleCard({
           title={words.agents.archiveTitle(schedule.name)}
           action={words.archive}
           danger
-          curl={() => asCurl('POST', schedulePath(schedule.id, 'archive'), {})}
+          call={() => ({ method: 'POST', path: schedulePath(schedule.id, 'archive'), body: {} })}
           submit={async () => {
             await actOnSchedule(schedule.id, 'archive')
             await queries.invalidateQueries({ queryKey: schedulesKey })

@@ -2,7 +2,6 @@ import { useQuery } from '@tanstack/react-query'
 import type { Deployment } from '@troupe/protocol/deployment'
 import { useState } from 'react'
 import { agentsQuery } from '../lib/agents.ts'
-import { asCurl } from '../lib/api.ts'
 import { queries } from '../lib/queries.ts'
 import { draftOfSchedule, emptySchedule, promptOf, scheduleBody, type ScheduleDraft } from '../lib/schedule-draft.ts'
 import { changeSchedule, createSchedule, schedulePath, SCHEDULES_PATH, schedulesKey } from '../lib/schedules.ts'
@@ -36,7 +35,7 @@ export function ScheduleForm({ saved, close }: { saved: Deployment | null; close
       action={words.save}
       className="wide"
       ready={ready}
-      curl={() => asCurl('POST', saved ? schedulePath(saved.id) : SCHEDULES_PATH, body())}
+      call={() => ({ method: 'POST', path: saved ? schedulePath(saved.id) : SCHEDULES_PATH, body: body() })}
       submit={async () => {
         await (saved ? changeSchedule(saved.id, body()) : createSchedule(body()))
         await queries.invalidateQueries({ queryKey: schedulesKey })

@@ -10,6 +10,7 @@ import { Dialog } from './confirm-dialog.tsx'
 import { Login } from './login.tsx'
 import { Icon, type IconName } from './icon.tsx'
 import { Palette } from './palette.tsx'
+import { SentDialog } from './sent-dialog.tsx'
 
 /** Pages that a phone's rail has no room for; its settings lead to them. */
 const RARE: ReadonlySet<string> = new Set(['/agents', '/schedules', '/files', '/webhooks', '/keys'])
@@ -21,7 +22,7 @@ export function Shell() {
   const navigate = useNavigate()
   const info = useQuery(infoQuery)
   const approvals = useQuery(approvalsQuery())
-  const [dialog, setDialog] = useState<'palette' | 'keys' | null>(null)
+  const [dialog, setDialog] = useState<'palette' | 'keys' | 'sent' | null>(null)
   const prefix = useRef(-Infinity)
   const waiting = approvals.data?.data.length ?? 0
 
@@ -100,6 +101,9 @@ export function Shell() {
           <a href="/docs" className="small">
             {words.apiReference}
           </a>
+          <button type="button" className="link small" onClick={() => setDialog('sent')}>
+            {words.sent.title}
+          </button>
           <select
             aria-label={words.language}
             value={language}
@@ -127,7 +131,8 @@ export function Shell() {
         )}
         {needsLogin(info.error) ? <Login /> : <Outlet />}
       </div>
-      {dialog === 'palette' && <Palette close={() => setDialog(null)} />}
+      {dialog === 'palette' && <Palette close={() => setDialog(null)} sent={() => setDialog('sent')} />}
+      {dialog === 'sent' && <SentDialog close={() => setDialog(null)} />}
       {dialog === 'keys' && (
         <Dialog title={words.keys.title} close={() => setDialog(null)}>
           <div className="body">

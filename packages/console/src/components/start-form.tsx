@@ -1,11 +1,10 @@
 import type { Agent } from '@troupe/protocol/saved-agent'
 import type { Session } from '@troupe/protocol/session'
 import { useState } from 'react'
-import { asCurl } from '../lib/api.ts'
 import { bodyOf, type Draft, EMPTY_DRAFT } from '../lib/draft.ts'
 import { SEND_KEY } from '../lib/keys.ts'
 import { useWords } from '../words/use-words.tsx'
-import { CopyButton } from './copy-button.tsx'
+import { CopyRequest } from './copy-request.tsx'
 import { titleOf } from './session-list.tsx'
 
 /** A prompt and its options. Starts a session, or goes on with one. */
@@ -32,10 +31,14 @@ export function StartForm({
   const set = (name: keyof Draft) => (event: { target: { value: string } }) =>
     setDraft((before) => ({ ...before, [name]: event.target.value }))
   const ready = draft.prompt.trim() !== '' && !busy
-  const curl = () =>
+  const call = () =>
     draft.resume
-      ? asCurl('POST', `/v1/sessions/${draft.resume}/events`, { events: bodyOf(draft).initial_events })
-      : asCurl('POST', '/v1/sessions', bodyOf(draft))
+      ? {
+          method: 'POST',
+          path: `/v1/sessions/${draft.resume}/events`,
+          body: { events: bodyOf(draft).initial_events },
+        }
+      : { method: 'POST', path: '/v1/sessions', body: bodyOf(draft) }
   const field = (name: keyof Draft, placeholder: string, more: object = {}) => (
     <label className="field">
       <span>{words.option[name as 'model']}</span>
@@ -152,7 +155,7 @@ export function StartForm({
           >
             {words.options}
           </button>
-          <CopyButton text={curl} label={words.copyCurl} />
+          <CopyRequest call={call} />
           <span className="grow" />
           <button className="primary" disabled={!ready}>
             {draft.resume ? words.resumeButton : words.startButton} <kbd className="hide-phone">{SEND_KEY}</kbd>

@@ -1,7 +1,9 @@
 import { textOf } from '@troupe/client/content'
 import type { Item } from '@troupe/client/view'
-import { memo, useState } from 'react'
+import { Link } from '@tanstack/react-router'
+import { memo, useContext, useState } from 'react'
 import type { Row } from '../lib/rows.ts'
+import { ShownSession } from '../lib/shown-session.ts'
 import { useWords } from '../words/use-words.tsx'
 import { Icon } from './icon.tsx'
 import { Images } from './images.tsx'
@@ -69,10 +71,20 @@ function One({
         <div className="aside">
           <Icon name="agent" />
           <span className="verb">{words.subagent}</span>
-          <span className="soft clip">{[item.name, item.description].filter(Boolean).join(': ')}</span>
+          <ThreadLink id={item.threadId}>{[item.name, item.description].filter(Boolean).join(': ')}</ThreadLink>
         </div>
       )
   }
+}
+
+function ThreadLink({ id, children }: { id: string; children: string }) {
+  const session = useContext(ShownSession)
+  if (session === null) return <span className="soft clip">{children}</span>
+  return (
+    <Link to="/s/$id" params={{ id: session }} search={{ thread: id }} className="clip">
+      {children}
+    </Link>
+  )
 }
 
 function Thinking({ text, writing = false }: { text: string; writing?: boolean }) {

@@ -3,14 +3,15 @@ import { Link } from '@tanstack/react-router'
 import type { NewSession } from '@troupe/client/requests'
 import { useEffect, useMemo, useState } from 'react'
 import type { AgentBody } from '../lib/agent-draft.ts'
-import { asCurl, client } from '../lib/api.ts'
+import { client } from '../lib/api.ts'
 import { approvalsQuery } from '../lib/queries.ts'
 import { rowsOf } from '../lib/rows.ts'
 import { useSessionLog } from '../lib/session-log.ts'
+import { ShownSession } from '../lib/shown-session.ts'
 import { stateOf } from '../lib/session-state.ts'
 import { useWords } from '../words/use-words.tsx'
 import { ApprovalCard } from './approval-card.tsx'
-import { CopyButton } from './copy-button.tsx'
+import { CopyRequest } from './copy-request.tsx'
 import { NowLine } from './now-line.tsx'
 import { Problem } from './problem.tsx'
 import { Transcript } from './transcript.tsx'
@@ -71,7 +72,7 @@ export function TryOut({ name, agent }: { name: string; agent: () => AgentBody }
           />
           <div className="row wrap">
             <span className="tiny soft grow">{words.agents.tryHint}</span>
-            <CopyButton text={() => asCurl('POST', '/v1/sessions', body())} label={words.copyCurl} />
+            <CopyRequest call={() => ({ method: 'POST', path: '/v1/sessions', body: body() })} />
             <button type="submit" className="primary" disabled={!ready}>
               {sessionId ? words.agents.tryAgain : words.agents.tryButton}
             </button>
@@ -105,7 +106,9 @@ function Played({ id }: { id: string }) {
   }, [view.status, view.stopReason, cache])
   return (
     <div className="talk">
-      <Transcript rows={rows} waiting={waiting} live={running} open={null} />
+      <ShownSession.Provider value={id}>
+        <Transcript rows={rows} waiting={waiting} live={running} open={null} />
+      </ShownSession.Provider>
       <div className="foot">
         <div className="inner">
           {pending.length > 0 && (

@@ -1,6 +1,5 @@
 import type { WebhookEndpoint } from '@troupe/protocol/webhook'
 import { useState } from 'react'
-import { asCurl } from '../lib/api.ts'
 import { queries } from '../lib/queries.ts'
 import {
   changeEndpoint,
@@ -100,7 +99,7 @@ export function Endpoint({
           title={words.webhooks.removeTitle}
           action={words.remove}
           danger
-          curl={() => asCurl('DELETE', endpointPath(endpoint.id))}
+          call={() => ({ method: 'DELETE', path: endpointPath(endpoint.id) })}
           submit={async () => {
             await deleteEndpoint(endpoint.id)
             await queries.invalidateQueries({ queryKey: webhooksKey })
@@ -114,7 +113,7 @@ export function Endpoint({
         <FormDialog
           title={words.webhooks.rotate}
           action={words.webhooks.rotate}
-          curl={() => asCurl('POST', endpointPath(endpoint.id, 'rotate_secret'), {})}
+          call={() => ({ method: 'POST', path: endpointPath(endpoint.id, 'rotate_secret'), body: {} })}
           submit={async () => secret(await rotateSecret(endpoint.id))}
           close={() => setAsked(null)}
         >

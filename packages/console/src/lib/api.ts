@@ -4,9 +4,9 @@ import type { Page } from '@troupe/client/requests'
 import { createTransport } from '@troupe/client/transport'
 import type { ContentBlock } from '@troupe/protocol/event'
 import type { UsageReport } from '@troupe/protocol/usage-report'
-import { recall } from './memory.ts'
+import { rememberingFetch } from './sent.ts'
 
-const options = { baseUrl: location.origin }
+const options = { baseUrl: location.origin, fetch: rememberingFetch }
 export const client = createClient(options)
 export const { json } = createTransport(options)
 
@@ -27,6 +27,11 @@ export interface Approval {
   expires_at: string | null
   decided_at: string | null
   actor: string | null
+  decision: {
+    deny_message: string | null
+    updated_input: unknown
+    remember: 'session' | 'always' | null
+  } | null
 }
 
 export interface Decision {
@@ -77,6 +82,8 @@ export const pendingApprovals = ifPresent((sessionId: string | null, signal?: Ab
     signal,
   }),
 )
+export const allApprovals = (limit: number, signal: AbortSignal) =>
+  json<Page<Approval>>('GET', at('approvals'), { query: { status: 'all', limit }, signal })
 export const retrieveApproval = (id: string) => json<Approval>('GET', at('approvals', id))
 export const decide = (id: string, decision: Decision) =>
   json<Approval>('POST', at('approvals', id), { body: decision })
@@ -103,13 +110,3 @@ export const usageReport = ifPresent(
     json<UsageReport>('GET', at('usage'), { query: { group_by: groupBy, order, limit, page }, signal }),
 )
 export const compact = (sessionId: string) => json<unknown>('POST', at('sessions', sessionId, 'compact'), { body: {} })
-
-/** The same request as a command for a terminal. */
-export function asCurl(method: string, path: string, body?: unknown): string {
-  const parts = [`curl -X ${method} '${location.origin}${path}'`]
-  // Of the key this page knows nothing: it lies in a cookie that no script can read.
-  if (recall('login') !== null) parts.push('-H "x-api-key: $TROUPE_API_KEY"')
-  if (body !== undefined)
-    parts.push(`-H 'content-type: application/json'`, `-d '${JSON.stringify(body).replaceAll("'", `'\\''`)}'`)
-  return parts.join(' \\\n  ')
-}

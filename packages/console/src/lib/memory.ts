@@ -1,5 +1,5 @@
 /** What this browser remembers of its reader. A browser that refuses to keep things forgets, and nothing breaks. */
-export type Kept = 'language' | 'theme' | 'inspector' | 'actor' | 'login'
+export type Kept = 'language' | 'theme' | 'inspector' | 'actor'
 
 export function recall(name: Kept): string | null {
   try {

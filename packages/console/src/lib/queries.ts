@@ -1,7 +1,7 @@
 import { QueryClient, queryOptions } from '@tanstack/react-query'
 import { TroupeError } from '@troupe/client/errors'
 import type { UsageReport, UsageRow } from '@troupe/protocol/usage-report'
-import { client, isAbsent, pendingApprovals, pendingInputs, queueReport, usageReport } from './api.ts'
+import { allApprovals, client, isAbsent, pendingApprovals, pendingInputs, queueReport, usageReport } from './api.ts'
 
 export const queries = new QueryClient({
   defaultOptions: {
@@ -51,6 +51,14 @@ export const approvalsQuery = (sessionId: string | null = null) =>
     queryKey: ['approvals', sessionId],
     queryFn: ({ signal }) => pendingApprovals(sessionId, signal),
     refetchInterval: ({ state }) => (state.data === null || isAbsent(state.error) ? false : 3_000),
+  })
+/** What was asked, newest first, whether or not it has been answered. */
+export const answeredQuery = (limit: number) =>
+  queryOptions({
+    queryKey: ['approvals', 'all', limit],
+    queryFn: ({ signal }) => allApprovals(limit, signal),
+    refetchInterval: 10_000,
+    placeholderData: (previous) => previous,
   })
 export const inputsQuery = (sessionId: string) =>
   queryOptions({

@@ -4,14 +4,13 @@ import type { Agent } from '@troupe/protocol/saved-agent'
 import { type FormEvent, useState } from 'react'
 import { AgentForm } from '../components/agent-form.tsx'
 import { AgentVersions } from '../components/agent-versions.tsx'
-import { CopyButton } from '../components/copy-button.tsx'
+import { CopyRequest } from '../components/copy-request.tsx'
 import { FormDialog } from '../components/form-dialog.tsx'
 import { Problem } from '../components/problem.tsx'
 import { ListSkeleton } from '../components/session-list.tsx'
 import { TryOut } from '../components/try-out.tsx'
 import { agentBody, agentToTry, draftOfAgent, EMPTY_AGENT, schemaProblem } from '../lib/agent-draft.ts'
 import { agentPath, agentQuery, AGENTS_PATH, agentsKey, archiveAgent, createAgent, updateAgent } from '../lib/agents.ts'
-import { asCurl } from '../lib/api.ts'
 import { modelsQuery, queries } from '../lib/queries.ts'
 import { usePageTitle } from '../lib/use-page-title.ts'
 import { useWords } from '../words/use-words.tsx'
@@ -76,8 +75,11 @@ function Editor({ newest }: { newest: Agent | null }) {
     }
     setBusy(false)
   }
-  const curl = () =>
-    saved ? asCurl('POST', agentPath(saved.id), { ...body, version: saved.version }) : asCurl('POST', AGENTS_PATH, body)
+  const call = () => ({
+    method: 'POST',
+    path: saved ? agentPath(saved.id) : AGENTS_PATH,
+    body: saved ? { ...body, version: saved.version } : body,
+  })
   return (
     <main className="page editor" id="content">
       <form className="stack" onSubmit={(event) => void save(event)} data-form="agent">
@@ -125,7 +127,7 @@ function Editor({ newest }: { newest: Agent | null }) {
                 {words.archive}
               </button>
             )}
-            <CopyButton text={curl} label={words.copyCurl} />
+            <CopyRequest call={call} />
             <span className="grow tiny soft" role="status">
               {saved && !changed && words.agents.unchanged}
             </span>
@@ -147,7 +149,7 @@ function Editor({ newest }: { newest: Agent | null }) {
           title={words.agents.archiveTitle(saved.name)}
           action={words.archive}
           danger
-          curl={() => asCurl('POST', agentPath(saved.id, 'archive'), {})}
+          call={() => ({ method: 'POST', path: agentPath(saved.id, 'archive'), body: {} })}
           submit={async () => {
             queries.setQueryData(agentQuery(saved.id).queryKey, await archiveAgent(saved.id))
             await queries.invalidateQueries({ queryKey: agentsKey })

@@ -7,7 +7,6 @@ import { NewSecret } from '../components/new-secret.tsx'
 import { Problem } from '../components/problem.tsx'
 import { ListSkeleton } from '../components/session-list.tsx'
 import { keysQuery } from '../lib/access.ts'
-import { recall } from '../lib/memory.ts'
 import { infoQuery, queries } from '../lib/queries.ts'
 import { usePageTitle } from '../lib/use-page-title.ts'
 import { useWords } from '../words/use-words.tsx'
@@ -24,6 +23,7 @@ export function KeysPage() {
   const [revoked, setRevoked] = useState(false)
   const [limit, setLimit] = useState(PAGE)
   const { data, error, isPending, refetch } = useQuery(keysQuery(limit, revoked))
+  const info = useQuery(infoQuery).data
   const [asked, setAsked] = useState<Asked | null>(null)
   const [made, setMade] = useState<ApiKey | null>(null)
   usePageTitle(words.access.title)
@@ -44,7 +44,7 @@ export function KeysPage() {
           </button>
         </div>
         {made && <NewSecret name={made.name} secret={made.secret ?? null} close={() => setMade(null)} />}
-        {recall('login') === null && !error && <p className="notice">{words.access.open}</p>}
+        {info?.keys_required === false && !error && <p className="notice">{words.access.open}</p>}
         {error && <Problem error={error} retry={() => void refetch()} />}
         {isPending ? (
           <ListSkeleton rows={4} />

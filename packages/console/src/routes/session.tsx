@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { Link, useNavigate, useParams } from '@tanstack/react-router'
+import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { type ReactNode, useEffect, useMemo, useState } from 'react'
 import { ApprovalCard } from '../components/approval-card.tsx'
 import { Composer, type Delivery } from '../components/composer.tsx'
@@ -11,14 +11,16 @@ import { PendingInputs } from '../components/pending-inputs.tsx'
 import { Problem } from '../components/problem.tsx'
 import { ListSkeleton, SessionList, titleOf } from '../components/session-list.tsx'
 import { Status } from '../components/status.tsx'
+import { ThreadBar } from '../components/thread-bar.tsx'
 import { Transcript } from '../components/transcript.tsx'
-import { asCurl, client, compact } from '../lib/api.ts'
+import { client, compact } from '../lib/api.ts'
 import { onKey } from '../lib/keys.ts'
 import { useLingering } from '../lib/lingering.ts'
 import { recall, remember } from '../lib/memory.ts'
 import { approvalsQuery, infoQuery, sessionQuery, sessionsQuery } from '../lib/queries.ts'
 import { rowsOf } from '../lib/rows.ts'
 import { useSessionLog } from '../lib/session-log.ts'
+import { ShownSession } from '../lib/shown-session.ts'
 import { stateOf } from '../lib/session-state.ts'
 import { usePageTitle } from '../lib/use-page-title.ts'
 import { useWords } from '../words/use-words.tsx'
@@ -43,7 +45,12 @@ function SessionView({ id }: { id: string }) {
   const [error, setError] = useState<unknown>(null)
   const [asking, setAsking] = useState<'interrupt' | 'remove' | null>(null)
 
-  const rows = useMemo(() => rowsOf(view), [view.items, view.preview])
+  const { thread: threadId } = useSearch({ from: '/s/$id' })
+  const thread = threadId === undefined ? undefined : view.threads[threadId]
+  const rows = useMemo(
+    () => rowsOf(thread ? { items: thread.items, preview: null } : view),
+    [thread, view.items, view.preview],
+  )
   const status = view.status ?? session.data?.status ?? null
   const queue = session.data?.queue ?? null
   const state = stateOf({
@@ -121,14 +128,24 @@ function SessionView({ id }: { id: string }) {
   else
     body = (
       <>
-        {rows.length === 0 && log.connection !== 'live' ? (
+        {rows.length === 0 && !thread && log.connection !== 'live' ? (
           <div className="scroll">
             <div className="track">
               <ListSkeleton rows={6} />
             </div>
           </div>
         ) : (
-          <Transcript rows={rows} waiting={waiting} live={running} open={openAll} />
+          <ShownSession.Provider value={id}>
+            {thread && <ThreadBar sessionId={id} thread={thread} />}
+            {thread && rows.length === 0 && <p className="empty">{words.threads.empty}</p>}
+            <Transcript
+              key={thread?.id ?? 'session'}
+              rows={rows}
+              waiting={waiting}
+              live={running && (!thread || thread.status === 'running')}
+              open={openAll}
+            />
+          </ShownSession.Provider>
         )}
         <div className="foot">
           <div className="inner">
@@ -148,13 +165,15 @@ function SessionView({ id }: { id: string }) {
                 <kbd>Esc</kbd>
               </p>
             )}
-            <Composer
-              running={running}
-              canSteer={info.data?.capabilities.steering === 'yes'}
-              archived={status === 'terminated'}
-              send={send}
-              interrupt={interrupt}
-            />
+            {!thread && (
+              <Composer
+                running={running}
+                canSteer={info.data?.capabilities.steering === 'yes'}
+                archived={status === 'terminated'}
+                send={send}
+                interrupt={interrupt}
+              />
+            )}
           </div>
         </div>
       </>
@@ -195,7 +214,7 @@ function SessionView({ id }: { id: string }) {
             archive={() => void act(() => client.sessions.archive(id))}
             remove={() => setAsking('remove')}
             compact={view.turns.length > 0 ? () => void act(() => compact(id)) : null}
-            curl={() => asCurl('GET', `/v1/sessions/${id}/events/stream?from=start`)}
+            call={() => ({ method: 'GET', path: `/v1/sessions/${id}/events/stream?from=start`, stream: true })}
           />
           <button type="button" className="phone-only" onClick={() => inspect(false)}>
             {words.close}

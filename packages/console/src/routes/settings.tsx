@@ -10,7 +10,6 @@ import { type Language, LANGUAGES, useSpeech } from '../words/use-words.tsx'
 
 async function leave(): Promise<void> {
   await logout()
-  remember('login', null)
   location.reload()
 }
 
@@ -108,7 +107,7 @@ export function SettingsPage() {
           <Link to="/webhooks">{words.webhooks.title}</Link>
           <Link to="/keys">{words.access.title}</Link>
           <span className="grow" />
-          {recall('login') !== null && (
+          {info?.keys_required && (
             <button type="button" onClick={() => void leave()}>
               {words.login.out}
             </button>

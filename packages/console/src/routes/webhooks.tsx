@@ -6,7 +6,6 @@ import { NewSecret } from '../components/new-secret.tsx'
 import { Problem } from '../components/problem.tsx'
 import { ListSkeleton } from '../components/session-list.tsx'
 import { Endpoint } from '../components/webhook-endpoint.tsx'
-import { asCurl } from '../lib/api.ts'
 import { queries } from '../lib/queries.ts'
 import { createEndpoint, ENDPOINTS_PATH, endpointsQuery, type NewEndpoint, webhooksKey } from '../lib/webhooks.ts'
 import { usePageTitle } from '../lib/use-page-title.ts'
@@ -66,7 +65,7 @@ function AddEndpoint({ made, close }: { made: (endpoint: WebhookEndpoint) => voi
       title={words.webhooks.add}
       action={words.webhooks.add}
       ready={url.trim() !== '' && body().types.length > 0}
-      curl={() => asCurl('POST', ENDPOINTS_PATH, body())}
+      call={() => ({ method: 'POST', path: ENDPOINTS_PATH, body: body() })}
       submit={async () => made(await createEndpoint(body()))}
       close={close}
     >

@@ -1,4 +1,4 @@
-/** The words of agents, schedules and files in English. */
+/** The words of what came later: agents, schedules, files, requests in English. */
 export const enWork = {
   agents: {
     title: 'Agents',
@@ -143,5 +143,31 @@ export const enWork = {
     sent: 'Uploaded',
     sure: 'Sure? Delete',
     none: 'No file yet. Files that are uploaded here can be given to sessions by their ids.',
+  },
+  copyTypescript: 'Copy as TypeScript',
+  sent: {
+    title: 'What this page has sent',
+    means: 'Every change you asked for here, newest first, until the page is closed.',
+    none: 'Nothing yet. Every change you ask for stands here, to be made again from a terminal or a program.',
+  },
+  reasons: {
+    outside: (tool: string, path: string) => `${tool} would read ${path}, which is outside the workdir.`,
+    rule: (rule: string) => `The rule ${rule} asks.`,
+    noRule: (tool: string) => `${tool} may change, run or send something, and no rule allows it.`,
+    question: 'The agent asks a question.',
+    client: 'The client runs this tool.',
+  },
+  threads: {
+    back: 'Back',
+    ended: 'Ended',
+    empty: 'This subagent has said nothing yet.',
+  },
+  history: {
+    title: 'Answered before',
+    none: 'Nothing has been asked and answered yet.',
+    status: { allowed: 'allowed', denied: 'denied', expired: 'expired', cancelled: 'not needed any more' },
+    edited: 'It ran as it was edited.',
+    because: 'The agent was told:',
+    remember: { session: 'Allowed for the whole session.', always: 'Allowed always.' },
   },
 }

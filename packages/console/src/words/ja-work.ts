@@ -1,6 +1,6 @@
 import type { enWork } from './en-work.ts'
 
-/** The words of agents, schedules and files in Japanese. */
+/** The words of what came later: agents, schedules, files, requests in Japanese. */
 export const jaWork: typeof enWork = {
   agents: {
     title: 'エージェント',
@@ -145,5 +145,31 @@ export const jaWork: typeof enWork = {
     sent: '受け取り',
     sure: '本当に削除',
     none: 'ファイルはまだありません。アップロードしたファイルは、ID を指定してセッションに渡せます。',
+  },
+  copyTypescript: 'TypeScript でコピー',
+  sent: {
+    title: 'この画面が送った要求',
+    means: 'この画面で行った変更を新しい順に並べています。画面を閉じると消えます。',
+    none: 'まだありません。この画面で行った変更がここに並び、端末やプログラムから同じことを行えます。',
+  },
+  reasons: {
+    outside: (tool: string, path: string) => `${tool} が作業フォルダの外の ${path} を読もうとしています。`,
+    rule: (rule: string) => `ルール ${rule} により確認します。`,
+    noRule: (tool: string) => `${tool} は変更、実行、送信を行う可能性があり、許可するルールがありません。`,
+    question: 'エージェントが質問しています。',
+    client: 'このツールはクライアントが動かします。',
+  },
+  threads: {
+    back: '戻る',
+    ended: '終了',
+    empty: 'このサブエージェントはまだ何もしていません。',
+  },
+  history: {
+    title: 'これまでの回答',
+    none: 'まだ回答したものはありません。',
+    status: { allowed: '許可', denied: '不許可', expired: '期限切れ', cancelled: '不要になった' },
+    edited: '編集した内容で動きました。',
+    because: 'エージェントに伝えた理由:',
+    remember: { session: 'このセッションの間ずっと許可しました。', always: '常に許可しました。' },
   },
 }

@@ -45,6 +45,7 @@ export function metaRoutes(server: Server, context: RouteContext): void {
         agent_sdk_version: about.agentSdkVersion,
         model: { source: about.model.source, note: about.model.note },
         containment: about.containment,
+        keys_required: context.access.required,
         slots: about.admission().slots,
         memory: memoryToWire(about.admission()),
         capabilities: Object.fromEntries(CAPABILITIES.map(({ id, status }) => [id, status])),
