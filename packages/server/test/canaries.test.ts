@@ -15,6 +15,8 @@ test('IS1 a secret is in no output of the server: logs, events, answers, errors,
     mcp: 'canary-mcp-env-66',
     cookie: 'canary-wrong-cookie-77',
     json: 'canary-broken-json-88',
+    environment: 'canary-environment-env-99',
+    repository: 'canary-repository-token-aa',
   }
   let log = ''
   const sink = new Writable({
@@ -27,7 +29,7 @@ test('IS1 a secret is in no output of the server: logs, events, answers, errors,
   const hook = await receiver()
   onTestFinished(() => hook.close())
   const server = await testServer(
-    { auth: 'on', webhook_allow_private: true, allow_stdio_mcp: true },
+    { auth: 'on', webhook_allow_private: true, allow_stdio_mcp: true, git_sources: 'http://127.0.0.1:9/' },
     {
       logger: pino({ level: 'debug' }, sink),
       onFirstKey: (secret) => (operator = secret),
@@ -60,6 +62,26 @@ test('IS1 a secret is in no output of the server: logs, events, answers, errors,
 
   const key = await secretOf('/v1/api_keys', { name: 'ci', scopes: ['sessions:read', 'sessions:write'] })
   const signing = await secretOf('/v1/webhook_endpoints', { url: `${hook.url}/hook`, event_types: ['*'] })
+  const place = await call('POST', '/v1/environments', {
+    name: 'with a secret',
+    config: { type: 'local', env: { PLACE_TOKEN: canaries.environment } },
+  })
+  const { id: environment_id } = JSON.parse(place.text) as { id: string }
+  // Nobody listens there: the clone fails, and says so wherever it can.
+  const repository = {
+    type: 'github_repository',
+    url: 'http://127.0.0.1:9/a/b',
+    authorization_token: canaries.repository,
+  }
+  const given = await call('POST', '/v1/sessions', {
+    environment_id,
+    resources: [repository],
+    initial_events: [{ type: 'user.message', content: 'hello' }],
+  })
+  expect(given.status, given.text).toBe(200)
+  const cloning = (JSON.parse(given.text) as Session).id
+  const failed = await call('GET', `/v1/sessions/${cloning}?wait_for=idle&timeout=60`)
+  expect((JSON.parse(failed.text) as Session).last_error!.type).toBe('repository_clone_error')
   const created = await call(
     'POST',
     '/v1/sessions',
@@ -80,6 +102,11 @@ test('IS1 a secret is in no output of the server: logs, events, answers, errors,
   const token = await secretOf(`/v1/sessions/${id}/tokens`, { scopes: ['read'], ttl_seconds: 60 })
   for (const path of [
     '/v1/sessions',
+    '/v1/environments',
+    `/v1/environments/${environment_id}`,
+    `/v1/sessions/${cloning}/events?limit=1000`,
+    `/v1/sessions/${cloning}/resources`,
+    `/v1/sessions/${cloning}/export?format=jsonl`,
     `/v1/sessions/${id}/events?limit=1000`,
     `/v1/sessions/${id}/turns`,
     `/v1/sessions/${id}/events/stream?from=start&until=idle`,
