@@ -24,7 +24,7 @@ import { NotedUse } from './access/noted-use.ts'
 import { RateLimits } from './access/rate-limit.ts'
 import { needsKeys } from './access/requirement.ts'
 import { agentEnv, makeConfigDir } from './runner/agent-env.ts'
-import { makeHome } from './runner/session-home.ts'
+import { gitIdentity, makeHome } from './runner/session-home.ts'
 import { gitSettings } from './repositories/run-git.ts'
 import { ModelBackoff } from './runner/model-backoff.ts'
 import { credentialsOf } from './runner/confinement.ts'
@@ -173,10 +173,11 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const login = model.storedLogin === null ? [] : [model.storedLogin]
     const credentials = [...credentialsOf(config.env.HOME ?? homedir()), ...login]
     const ownHomes = config.session_home === 'auto' ? process.platform === 'linux' : config.session_home === 'on'
+    const identity = ownHomes ? gitIdentity(config.env) : ''
     /** A session's own home, and its folder for temporary files. */
     const homeOf = (id: string, home: string) => {
       const tmp = join(makeTemporaryRoot(config.data_dir, config.env.TMPDIR ?? '/tmp'), idToUuid(id))
-      return makeHome({ home, tmp }, config.env)
+      return makeHome({ home, tmp }, config.env, identity)
     }
     const clientTools = new ClientToolTokens()
     const listening = Promise.withResolvers<string>()

@@ -114,13 +114,17 @@ describe('the home of a session', () => {
       const folder = join(server.folder, name)
       return { home: join(folder, 'home'), tmp: join(folder, 'tmp') }
     }
-    makeHome(at('plain'), { HOME: home })
+    makeHome(at('plain'), { HOME: home }, '')
     expect(existsSync(join(at('plain').home, '.aws'))).toBe(false)
-    const variables = makeHome(at('bedrock'), { HOME: home, CLAUDE_CODE_USE_BEDROCK: '1', CLAUDE_CODE_USE_VERTEX: '1' })
+    const variables = makeHome(
+      at('bedrock'),
+      { HOME: home, CLAUDE_CODE_USE_BEDROCK: '1', CLAUDE_CODE_USE_VERTEX: '1' },
+      '',
+    )
     expect(lstatSync(join(variables.HOME, '.aws')).isSymbolicLink()).toBe(true)
     expect(existsSync(join(variables.HOME, '.config'))).toBe(false)
     // Again, as each start does.
-    expect(makeHome(at('bedrock'), { HOME: home, CLAUDE_CODE_USE_BEDROCK: '1' })).toEqual(variables)
+    expect(makeHome(at('bedrock'), { HOME: home, CLAUDE_CODE_USE_BEDROCK: '1' }, '')).toEqual(variables)
 
     await server.restart({ session_home: 'off' })
     const session = await played([bash('echo $HOME > where')])

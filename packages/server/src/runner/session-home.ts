@@ -18,27 +18,33 @@ const CLOUDS: Readonly<Record<string, readonly string[]>> = {
 export function makeHome(
   { home, tmp }: { home: string; tmp: string },
   server: NodeJS.ProcessEnv,
+  identity: string,
 ): { HOME: string; TMPDIR: string } {
   for (const folder of [home, tmp]) mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const own = join(home, '.gitconfig')
+  if (identity !== '' && !isThere(own)) writeFileSync(own, identity, { mode: 0o600, flag: 'wx' })
   const of = server.HOME
   if (of) {
-    lendGitIdentity(server, join(of, '.gitconfig'), join(home, '.gitconfig'))
     for (const [variable, names] of Object.entries(CLOUDS))
       if (server[variable]) for (const name of names) lend(join(of, name), join(home, name))
   }
   return { HOME: home, TMPDIR: tmp }
 }
 
-/** Nothing else of the file: tokens stand in such files, in addresses and headers. */
-function lendGitIdentity({ PATH }: NodeJS.ProcessEnv, theirs: string, own: string): void {
-  if (isThere(own) || !existsSync(theirs)) return
-  const asked = ['config', '--file', theirs, '--includes', '--null', '--get-regexp', '^user\\.(name|email)$']
-  const { stdout } = spawnSync('git', asked, { encoding: 'utf8', env: { PATH, HOME: dirname(theirs) }, timeout: 5_000 })
+/**
+ * Who commits, as the server's user is known to git, as the text of a `.gitconfig`; empty where it says nothing. Nothing
+ * else of that file, where tokens may stand in addresses and headers. Asks git, which takes some ms.
+ */
+export function gitIdentity({ HOME, PATH }: NodeJS.ProcessEnv): string {
+  if (!HOME || !existsSync(join(HOME, '.gitconfig'))) return ''
+  const asked = ['config', '--global', '--includes', '--null', '--get-regexp', '^user\\.(name|email)$']
+  const env = { PATH, HOME, XDG_CONFIG_HOME: join(HOME, '.config') }
+  const { stdout } = spawnSync('git', asked, { encoding: 'utf8', env, cwd: '/', timeout: 5_000 })
   const lines = (stdout ?? '').split('\0').flatMap((entry) => {
     const [name, ...value] = entry.split('\n')
     return name ? [`\t${name.replace('user.', '')} = ${quoted(value.join(' '))}\n`] : []
   })
-  writeFileSync(own, lines.length === 0 ? '' : `[user]\n${lines.join('')}`, { mode: 0o600, flag: 'wx' })
+  return lines.length === 0 ? '' : `[user]\n${lines.join('')}`
 }
 
 const quoted = (text: string): string => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
