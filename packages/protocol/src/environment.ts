@@ -21,7 +21,7 @@ const EnvNames = z
   .describe('Names that a request may set in `env` here, with `*`; null: any that are not refused')
 
 const EnvironmentLimits = z
-  .object({
+  .strictObject({
     max_turns: z.number().int().min(1).max(1000).nullish(),
     turn_timeout_seconds: z.number().int().min(1).max(604_800).nullish(),
     max_queue_seconds: z.number().int().min(1).max(604_800).nullish(),
@@ -47,8 +47,8 @@ const HostName = z
   .regex(/^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/, 'must be a host name such as example.com or *.example.com')
 
 const Networking = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('unrestricted') }),
-  z.object({
+  z.strictObject({ type: z.literal('unrestricted') }),
+  z.strictObject({
     type: z.literal('limited'),
     allowed_hosts: z.array(HostName).max(256).nullish(),
     allow_mcp_servers: z.boolean().nullish(),
@@ -67,7 +67,7 @@ const Packages = z.looseObject({
 })
 
 const Paths = z.array(AbsolutePath).max(64).nullish()
-const Filesystem = z.object({
+const Filesystem = z.strictObject({
   allow_write: Paths.describe('Paths that commands may write, besides the workdir'),
   deny_write: Paths,
   deny_read: Paths.describe('Paths that commands may not read'),
@@ -76,8 +76,9 @@ const Filesystem = z.object({
 
 export const EnvironmentConfigParam = z
   .union([
-    z.object({ type: z.literal('local'), ...Place }),
-    z.object({
+    // What they do not know is refused, or a bound with a typing error would bound nothing.
+    z.strictObject({ type: z.literal('local'), ...Place }),
+    z.strictObject({
       type: z.literal('sandbox'),
       ...Place,
       networking: Networking.nullish(),
