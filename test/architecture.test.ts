@@ -173,6 +173,7 @@ describe('folders of the server', () => {
     environments: { all: ['store', 'agents'] },
     metrics: { all: ['log', 'store'] },
     access: { all: ['sessions', 'log', 'store'] },
+    proxy: { all: ['agents'] },
     agents: { all: ['store'] },
     snapshots: { all: ['store'] },
     sessions: { all: ['log', 'store', 'agents', 'environments', 'snapshots', 'files', 'repositories'] },

@@ -2,6 +2,7 @@ import { agentProblem, agentSdkVersion, bundledBinary, bypassProblem } from '@tr
 import { sandboxProblem } from '@troupe/server/environments/sandbox-problem'
 import { chooseModelSource } from '@troupe/server/agents/model-source'
 import type { Config } from '@troupe/server/config'
+import { chooseProxy } from '@troupe/server/proxy/choose-proxy'
 import { detectContainment } from '@troupe/server/runner/containment'
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -110,10 +111,15 @@ async function troupeAt(url: string): Promise<string | null> {
   }
 }
 
-function model({ env, demo_model }: Config): Check {
-  const { source, note } = chooseModelSource(env, demo_model)
-  if (source === 'none') return fail('model', note)
-  return source === 'demo' ? warn('model', note) : ok('model', note)
+function model(config: Config): Check {
+  const source = chooseModelSource(config.env, config.demo_model)
+  if (source.source === 'none') return fail('model', source.note)
+  if (source.source === 'demo') return warn('model', source.note)
+  try {
+    return ok('model', source.note + chooseProxy(config, source, null).note)
+  } catch (error) {
+    return fail('model', (error as Error).message)
+  }
 }
 
 /** Only environments that confine need it. */

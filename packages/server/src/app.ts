@@ -30,6 +30,9 @@ import { ModelBackoff } from './runner/model-backoff.ts'
 import { credentialsOf } from './runner/confinement.ts'
 import { sandboxWatch } from './environments/sandbox-problem.ts'
 import { type Containment, detectContainment } from './runner/containment.ts'
+import { chooseProxy } from './proxy/choose-proxy.ts'
+import { withoutCredentials } from './proxy/credential.ts'
+import { CredentialProxy } from './proxy/credential-proxy.ts'
 import { PidFiles } from './runner/pid-files.ts'
 import { Runner } from './runner/runner.ts'
 import { sessionPaths } from './sessions/admission.ts'
@@ -126,9 +129,16 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const access = { keys, clock, required }
     const use = new NotedUse(keys, () => clock.now(), logger)
     undo.push(() => use.stop())
-    const model = chooseModelSource(config.env, config.demo_model)
-    const demoModel = model.source === 'demo' ? (options.demoModel ?? (await startDemo())) : null
+    const source = chooseModelSource(config.env, config.demo_model)
+    const demoModel = source.source === 'demo' ? (options.demoModel ?? (await startDemo())) : null
     if (demoModel && !options.demoModel) undo.push(() => demoModel.close())
+    const kept = chooseProxy(config, source, demoModel?.url ?? null)
+    const model = { ...source, note: source.note + kept.note }
+    const proxy = kept.credential && new CredentialProxy(kept.credential, config.env, logger)
+    if (proxy) {
+      await proxy.start()
+      undo.push(() => proxy.stop())
+    }
     const containment = detectContainment(options.containment)
     const wakeups = new Wakeups()
     const metrics = new Metrics()
@@ -179,6 +189,9 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       const tmp = join(makeTemporaryRoot(config.data_dir, config.env.TMPDIR ?? '/tmp'), idToUuid(id))
       return makeHome({ home, tmp }, config.env, identity)
     }
+    const demoEnv: Record<string, string> = demoModel
+      ? { ANTHROPIC_BASE_URL: demoModel.url, ANTHROPIC_API_KEY: 'demo' }
+      : {}
     const clientTools = new ClientToolTokens()
     const listening = Promise.withResolvers<string>()
     const runner = new Runner(
@@ -203,19 +216,20 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
           executable: config.agent_executable,
           hidden: { dataDir: config.data_dir, credentials, temporary: () => temporaryRoot(config.data_dir) },
           allowStdioMcp: config.allow_stdio_mcp,
+          gone: (env) => proxy?.dismiss(env),
         },
         prepareEnv(session) {
           const paths = sessionPaths(sessionsDir, session.id)
           const { configDir } = paths
-          makeConfigDir(configDir, model.storedLogin)
+          makeConfigDir(configDir, proxy ? null : model.storedLogin)
           return agentEnv({
-            server: config.env,
+            server: proxy ? withoutCredentials(config.env) : config.env,
             caller: sessionVariables(session.options),
             configDir,
             home: ownHomes ? homeOf(session.id, paths.home) : null,
             version,
             background: config.background_seconds > 0,
-            model: demoModel ? { ANTHROPIC_BASE_URL: demoModel.url, ANTHROPIC_API_KEY: 'demo' } : {},
+            model: proxy?.admit(session.id) ?? demoEnv,
           })
         },
       },

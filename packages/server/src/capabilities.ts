@@ -9,6 +9,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'idempotency', status: 'yes' },
   { id: 'durability', status: 'yes' },
   { id: 'containment', status: 'yes' },
+  { id: 'credential_proxy', status: 'yes' },
   { id: 'admission', status: 'yes' },
   { id: 'demo_model', status: 'yes' },
   { id: 'official_sdks', status: 'yes' },

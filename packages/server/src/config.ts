@@ -55,6 +55,12 @@ export const ConfigSchema = z.object({
     .enum(['auto', 'on', 'off'])
     .default('auto')
     .describe('Whether the demo model answers; auto: when no credential is found'),
+  credential_proxy: z
+    .enum(['auto', 'on', 'off'])
+    .default('auto')
+    .describe(
+      "Whether agents get a stand-in for the model's key, which the server exchanges; auto: where there is a key to keep",
+    ),
   default_model: optional.default(null).describe('Model of agents that name none; unset: the choice of Claude Code'),
   default_cwd: optional.default(null).describe('Workdir of sessions that name none; unset: a fresh one for each'),
   max_running: integer(1, 1000)

@@ -14,7 +14,7 @@ export interface AgentEnvInput {
   configDir: string
   /** A home and a folder for temporary files of the session's own; null: the server's. */
   home: { HOME: string; TMPDIR: string } | null
-  /** Endpoint and key of the demo model, when it plays. */
+  /** Endpoint and key of the demo model, when it plays, or of the credential proxy. */
   model: Record<string, string>
   version: string
   /** Whether work may go on behind an answer. */
@@ -46,11 +46,15 @@ export function agentEnv(input: AgentEnvInput): Record<string, string> {
   }
 }
 
-/** Makes a session's config dir, and lends it the login that Claude Code has stored on this machine, if any. */
+/**
+ * Makes a session's config dir, and lends it the login that Claude Code has stored on this machine. Null: it has none, and
+ * what it was lent before is taken back.
+ */
 export function makeConfigDir(configDir: string, storedLogin: string | null): void {
   mkdirSync(configDir, { recursive: true, mode: 0o700 })
   const link = join(configDir, '.credentials.json')
-  if (storedLogin !== null && !existsSync(link)) symlinkSync(storedLogin, link)
+  if (storedLogin === null) return rmSync(link, { force: true })
+  if (!existsSync(link)) symlinkSync(storedLogin, link)
 }
 
 /**

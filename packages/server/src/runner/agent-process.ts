@@ -38,6 +38,8 @@ export interface AgentSettings {
   hidden: Hidden
   /** Whether MCP servers may be programs that it starts. */
   allowStdioMcp: boolean
+  /** Told when a process is gone that was started with this environment. */
+  gone?: (env: Record<string, string>) => void
 }
 
 /** A live agent with its input open. The one place that calls the Agent SDK. */
@@ -180,6 +182,7 @@ export function startAgent(
       if (!child) spawned.resolve({ ...noProcess, error: failure })
     }
   }
+  void spawned.promise.then(() => settings.gone?.(env))
   const conversation = query({ prompt: input, options })
   const said = messages()
   let ahead: Promise<IteratorResult<SDKMessage, void>> | null = null

@@ -60,6 +60,7 @@ export async function testServer(
           spares: 0,
           live_seconds: process.env.TEST_LIVE_SECONDS ?? 0,
           agent_executable: FAKE_AGENT,
+          credential_proxy: process.env.TEST_CREDENTIAL_PROXY,
           ...flags,
           ...more,
         },
