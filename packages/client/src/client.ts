@@ -4,6 +4,7 @@ import type { Queue } from '@troupe/protocol/queue'
 import type { Session } from '@troupe/protocol/session'
 import type { CancelTurn, Turn } from '@troupe/protocol/turn'
 import type { UsageReport } from '@troupe/protocol/usage-report'
+import { accessMethods } from './access.ts'
 import { backoff, pause } from './backoff.ts'
 import { branchMethods } from './branches.ts'
 import type {
@@ -119,6 +120,7 @@ export function createClient(options: ClientOptions) {
       cancel: (sessionId: string, turnId: string, body: Output<typeof CancelTurn> = {}, request: WriteOptions = {}) =>
         json<Turn>('POST', at('sessions', sessionId, 'turns', turnId, 'cancel'), { ...request, body: body ?? {} }),
     },
+    ...accessMethods(transport, at, items),
     /** Who waits and who runs, with the first `limit` in line. */
     queue: (query: { limit?: number } = {}, request: RequestOptions = {}) =>
       json<Queue>('GET', '/v1/queue', { ...request, query: { ...query } }),
