@@ -24,6 +24,7 @@ export type IdPrefix =
   | 'token'
   | 'depl'
   | 'drun'
+  | 'audevt'
   | 'skill'
   | 'skver'
   | 'sesrsc'

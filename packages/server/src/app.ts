@@ -21,6 +21,7 @@ import { Metrics } from './metrics/metrics.ts'
 import { callerOf } from './access/authenticate.ts'
 import { Scheduler } from './deployments/scheduler.ts'
 import { NotedUse } from './access/noted-use.ts'
+import { forgetAudit } from './audit/refusals.ts'
 import { RateLimits } from './access/rate-limit.ts'
 import { needsKeys } from './access/requirement.ts'
 import { agentEnv, makeConfigDir } from './runner/agent-env.ts'
@@ -93,6 +94,7 @@ export const { version } = manifest
 const IDEMPOTENCY_MS = 24 * 3_600_000
 const OUTBOX_MS = 3 * 24 * 3_600_000
 const SWEEP_EVERY_MS = 3_600_000
+const DAY_MS = 24 * 3_600_000
 
 /**
  * Builds every part once, starts them in order, and answers when requests are served. Throws `DataFolderInUse` and
@@ -111,6 +113,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     undo.push(() => lock.release())
     const sqlite = openSqliteStore(join(config.data_dir, 'troupe.db'), {
       retentionMs: config.retention_days === null ? null : Math.round(config.retention_days * 86_400_000),
+      now: () => clock.now(),
     })
     undo.push(() => sqlite.close())
     const store = options.wrapStore?.(sqlite) ?? sqlite
@@ -124,6 +127,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         boot,
       )
     await sweep(true)
+    await forgetAudit(store.audit, clock.now() - config.audit_days * DAY_MS)
     const keys = store.keys
     const required = await needsKeys({ keys, clock }, config, options.onFirstKey ?? (() => undefined))
     const access = { keys, clock, required }
@@ -277,8 +281,12 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       callerOf: (principal, workspaceId) => callerOf(access, principal, workspaceId),
     })
     const retention = new Retention(sessions, logger, options.retentionEveryMs)
+    const sweepAll = async () => {
+      await sweep(false)
+      await forgetAudit(store.audit, clock.now() - config.audit_days * DAY_MS)
+    }
     const sweeper = setInterval(
-      () => void sweep(false).catch((err: unknown) => logger.warn({ err }, 'sweep failed')),
+      () => void sweepAll().catch((err: unknown) => logger.warn({ err }, 'sweep failed')),
       SWEEP_EVERY_MS,
     )
     undo.push(() => clearInterval(sweeper))

@@ -40,6 +40,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'api_keys', status: 'yes' },
   { id: 'key_policies', status: 'yes' },
   { id: 'retention', status: 'yes' },
+  { id: 'audit_log', status: 'yes' },
   { id: 'metrics', status: 'yes' },
   { id: 'packaging', status: 'yes' },
   { id: 'cluster', status: 'not yet' },

@@ -99,6 +99,7 @@ export const ConfigSchema = z.object({
     .describe(
       'Days after the last change until an idle session is deleted that says nothing itself, nor its workspace; unset: never',
     ),
+  audit_days: integer(1, 36_500).default(400).describe('Days that lines of the audit log are kept'),
   drain_seconds: integer(0, 86_400).default(30).describe('Time that running turns are given when the server stops'),
   model_stall_seconds: integer(1, 86_400).default(300).describe('Silence of the model after which a turn is ended'),
   webhook_allow_private: z

@@ -48,6 +48,7 @@ export function errorMediaType(request: FastifyRequest): string {
 }
 
 export function sendError(request: FastifyRequest, reply: FastifyReply, error: ApiError): FastifyReply {
+  request.refusedWith = error.code
   const instance = request.url.split('?', 1)[0]!
   const body = errorBody({ code: error.code, message: error.message, errors: error.errors }, instance, request.id)
   void reply

@@ -28,7 +28,7 @@ const AREAS: readonly { path: string; read: Need; write: Need }[] = [
   { path: '/v1/webhook_endpoints', read: one('webhooks:read'), write: one('webhooks:write') },
   { path: '/v1/api_keys', read: one('admin'), write: one('admin') },
   { path: '/v1/workspaces', read: one('operator'), write: one('operator') },
-  { path: '/v1/audit', read: one('operator'), write: one('operator') },
+  { path: '/v1/audit_events', read: one('admin'), write: one('operator') },
   { path: '/v1/login', read: 'public', write: 'public' },
   { path: '/v1/logout', read: 'public', write: 'public' },
   { path: '/execute', read: one('sessions:write'), write: one('sessions:write') },

@@ -93,6 +93,7 @@ const UPLOADS: Record<string, ReturnType<typeof form>> = {
 /** What comes as a file, by the types that it may have. */
 const DOWNLOADS: Record<string, string[]> = {
   '/v1/sessions/{session_id}/export': ['application/x-ndjson', 'text/markdown', 'text/html'],
+  '/v1/audit_events/export': ['application/x-ndjson'],
   '/v1/files/{file_id}/content': ['application/octet-stream'],
   '/v1/skills/{skill_id}/versions/{version}/content': ['application/zip'],
   '/v1/sessions/{session_id}/workdir': ['application/gzip', 'application/x-tar'],

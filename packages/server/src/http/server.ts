@@ -15,6 +15,8 @@ import type { RateLimits } from '../access/rate-limit.ts'
 import type { FileContext } from '../files/context.ts'
 import type { WebhookContext } from '../webhooks/endpoints.ts'
 import type { Admission } from '../sessions/queue-status.ts'
+import { Refusals } from '../audit/refusals.ts'
+import { audited } from './audited.ts'
 import { callers, routeNeeds } from './caller.ts'
 import { loggedUrl } from './credentials.ts'
 import type { Need } from './needs.ts'
@@ -49,6 +51,7 @@ import { turnRoutes } from './routes/turns.ts'
 import { environmentRoutes } from './routes/environments.ts'
 import { fileRoutes } from './routes/files.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
+import { auditRoutes } from './routes/audit.ts'
 import { accessRoutes } from './routes/access.ts'
 import { usageRoutes } from './routes/usage.ts'
 
@@ -152,6 +155,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
   ownWorkspaceOnly(fastify, context.sessions)
   withinPolicyOnly(fastify, context.sessions)
   idempotency(fastify, context.sessions)
+  audited(fastify, context.sessions.store, new Refusals(context.sessions.store.audit, context.clock, context.logger))
   strictAnswers(fastify)
   fastify.addHook('onResponse', (request, reply, done) => {
     context.metrics.answered(
@@ -194,6 +198,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     queueRoutes(server, routes)
     usageRoutes(server, routes)
     accessRoutes(server, routes)
+    auditRoutes(server, routes)
     threadRoutes(server, routes)
     agentRoutes(server, routes)
     deploymentRoutes(server, routes)

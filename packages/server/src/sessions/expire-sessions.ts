@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from '../lib/logger.ts'
 import type { Service } from '../lib/service.ts'
+import type { Actor } from '../store/audit.ts'
 import type { RetentionPlace } from '../store/retention.ts'
 import type { SessionContext } from './context.ts'
 import { deleteIf } from './edit-session.ts'
@@ -16,8 +17,11 @@ const MAX_DELETED = 200
 /** Sessions looked at in one step: a few ms. */
 const STEP = 500
 
+/** Whoever reads who deleted it. */
+const OVER: Actor = { principal: 'server', credential: null, reason: 'retention', request: null }
+
 /** Deletes one session if its time is over now; what came to life meanwhile stays. */
-export const expireSession = (context: SessionContext, id: string): Promise<boolean> =>
+const expireSession = (context: SessionContext, id: string): Promise<boolean> =>
   deleteIf(context, id, async (session) => {
     const { ttlMs } = await retentionOf(context.store, session)
     const waits = ((await context.store.readSessionState(id))?.approvals.length ?? 0) > 0
@@ -99,7 +103,7 @@ export class Retention implements Service {
         // Those that are left of this step are found by the next round.
         if (deleted === MAX_DELETED) return false
         try {
-          if (await expireSession(this.#context, id)) deleted++
+          if (await store.audit.as(OVER, () => expireSession(this.#context, id))) deleted++
         } catch (err) {
           // One that cannot be removed does not keep the others.
           this.#logger.warn({ session: id, err }, 'a session whose time is over could not be deleted')

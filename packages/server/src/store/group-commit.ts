@@ -22,11 +22,14 @@ export class GroupCommit {
   readonly #db: Database
   readonly #savepoint: Statement
   readonly #release: Statement
+  readonly #bind: <T>(run: () => T) => () => T
   #jobs: Job[] = []
   #flushing: Promise<void> | null = null
 
-  constructor(db: Database) {
+  /** `bind` takes each job, when it is given, and may put something around it. */
+  constructor(db: Database, bind: <T>(run: () => T) => () => T = (run) => run) {
     this.#db = db
+    this.#bind = bind
     this.#savepoint = db.prepare('savepoint job')
     this.#release = db.prepare('release job')
   }
@@ -34,7 +37,7 @@ export class GroupCommit {
   /** Runs `run` inside the next transaction. `run` must be synchronous and may throw to undo what it wrote. */
   write<T>(run: () => T): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
-    this.#jobs.push({ run, resolve: resolve as (value: unknown) => void, reject })
+    this.#jobs.push({ run: this.#bind(run), resolve: resolve as (value: unknown) => void, reject })
     this.#flushing ??= this.#flushLoop()
     return promise
   }

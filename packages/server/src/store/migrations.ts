@@ -5,6 +5,7 @@ import { BRANCHES_MIGRATION, REWINDS_MIGRATION } from './branches.ts'
 import { SKILLS_MIGRATION } from './sqlite-skills.ts'
 import { OUTPUTS_MIGRATION } from './sqlite-outputs.ts'
 import { RESOURCES_MIGRATION } from './sqlite-resources.ts'
+import { AUDIT_MIGRATION } from './sqlite-audit.ts'
 import { FILES_MIGRATION } from './sqlite-files.ts'
 import { QUEUE_MIGRATION } from './queue-schema.ts'
 import { RETENTION_MIGRATION } from './retention.ts'
@@ -393,4 +394,5 @@ export const MIGRATIONS: readonly string[] = [
   RESOURCES_MIGRATION,
   OUTPUTS_MIGRATION,
   REPOSITORIES_MIGRATION,
+  AUDIT_MIGRATION,
 ]

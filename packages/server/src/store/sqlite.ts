@@ -24,6 +24,8 @@ import { sql } from './query.ts'
 import { sqliteAgents } from './sqlite-agents.ts'
 import { type SqlRunner, sqliteApprovals, writeApprovals } from './sqlite-approvals.ts'
 import type { FileStore } from './files.ts'
+import type { AuditStore } from './audit.ts'
+import { AuditJobs, sqliteAudit } from './sqlite-audit.ts'
 import { type RetentionStore, sqliteRetention } from './retention.ts'
 import type { SkillStore } from './skills.ts'
 import { sqliteFiles } from './sqlite-files.ts'
@@ -96,6 +98,8 @@ export interface SqliteOptions {
   maxPages?: number
   /** How long sessions are kept where neither they nor their workspace say so, in ms; null: for ever. */
   retentionMs?: number | null
+  /** Default: the machine's clock. */
+  now?: () => number
 }
 
 /**
@@ -122,7 +126,7 @@ export function openSqliteStore(file: string, options: SqliteOptions = {}): Sqli
     })()
   }
   if (options.maxPages) db.pragma(`max_page_count = ${options.maxPages}`)
-  return new SqliteStore(db, options.retentionMs ?? null)
+  return new SqliteStore(db, options)
 }
 
 /** The file holds conversations and secrets: nobody but the server's user may read it. SQLite gives `-wal` its mode. */
@@ -143,6 +147,7 @@ export class SqliteStore implements Store {
   readonly resources: ResourceStore
   readonly outputs: OutputStore
   readonly retention: RetentionStore
+  readonly audit: AuditStore
   readonly approvals: ApprovalStore
   readonly keys: KeyStore
   readonly agents: AgentStore
@@ -153,9 +158,10 @@ export class SqliteStore implements Store {
   readonly #queue: SqliteQueue
   readonly #sql: SqlRunner
 
-  constructor(db: Sqlite.Database, retentionMs: number | null = null) {
+  constructor(db: Sqlite.Database, options: SqliteOptions = {}) {
     this.#db = db
-    this.#writer = new GroupCommit(db)
+    const jobs = new AuditJobs(db, options.now ?? Date.now)
+    this.#writer = new GroupCommit(db, (run) => jobs.bound(run))
     this.#queue = new SqliteQueue(db)
     this.#sql = {
       statement: (text) => this.#statement(text),
@@ -175,7 +181,8 @@ export class SqliteStore implements Store {
     this.repositories = sqliteRepositories(access)
     this.resources = sqliteResources(access)
     this.outputs = sqliteOutputs(access)
-    this.retention = sqliteRetention(access, retentionMs)
+    this.retention = sqliteRetention(access, options.retentionMs ?? null)
+    this.audit = sqliteAudit(access, jobs)
     this.keys = sqliteKeys(access)
     this.agents = sqliteAgents(access)
     this.totals = sqliteTotals(access)

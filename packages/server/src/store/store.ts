@@ -17,6 +17,7 @@ import type { EnvironmentConfig } from '@troupe/protocol/environment'
 import type { OutputsChange, OutputStore } from './outputs.ts'
 import type { ResourceRow, ResourceStore } from './resources.ts'
 import type { OutputFile } from '@troupe/protocol/output'
+import type { AuditStore } from './audit.ts'
 import type { RetentionStore } from './retention.ts'
 import type { WebhookStore } from './webhooks.ts'
 import type { PromptCache, TurnStatus } from '@troupe/protocol/turn'
@@ -469,6 +470,7 @@ export interface Store {
   readonly resources: ResourceStore
   readonly outputs: OutputStore
   readonly retention: RetentionStore
+  readonly audit: AuditStore
   readonly approvals: ApprovalStore
   readonly keys: KeyStore
   readonly agents: AgentStore

@@ -63,7 +63,7 @@ test('D2 the file is WAL with synchronous=FULL: a resolved write has been flushe
 
 test('D3 a full disk refuses the write, loses nothing, and the store works again when there is room', async () => {
   const row = sessionRow()
-  let store = openSqliteStore(file(), { maxPages: 150 })
+  let store = openSqliteStore(file(), { maxPages: 200 })
   await store.createSession(row, change(row.id, { events: [event()] }))
   let acknowledged = 1
   const big = { text: 'x'.repeat(8_000) }
