@@ -181,6 +181,16 @@ test('RS13 a session and a workspace have no more files than they may, and a tur
     ['a', 'workspace_limit'],
     ['b', 'too_large'],
   ])
+  // As long as there is time, and no longer: not even within one file.
+  writeFileSync(join(cwd, 'outputs', 'a'), Buffer.alloc(100 * 2 ** 20, 'x'))
+  const stop = new AbortController()
+  const watching = setInterval(() => existsSync(context.folder) && stop.abort(), 1)
+  const cut = await collectOutputs({ ...context, maxBytes: 2 ** 30 }, server.app.store.outputs, place, stop.signal)
+  clearInterval(watching)
+  expect(cut!.change.files).toEqual([])
+  expect(cut!.failed.map(({ problem }) => problem)).toContain('too_slow')
+  expect(readdirSync(context.folder)).toEqual([])
+  rmSync(context.folder, { recursive: true })
   const late = await collectOutputs(context, server.app.store.outputs, place, AbortSignal.abort())
   expect(late).toMatchObject({ change: { files: [] }, failed: [{ path: '', problem: 'too_slow' }] })
   expect(existsSync(context.folder)).toBe(false)
@@ -253,7 +263,7 @@ test.each([
   }
   const session = await call<Session>(killed.url, '/v1/sessions', { recovery })
   leave(session, 'a', 'small')
-  leave(session, 'b', 'x'.repeat(150 * 2 ** 20))
+  leave(session, 'b', 'x'.repeat(48 * 2 ** 20))
   const events = [{ type: 'user.message', content: 'say x' }]
   await call(killed.url, `/v1/sessions/${session.id}/events`, { events })
   const kept = join(folder, 'data', 'files')
@@ -273,7 +283,7 @@ test.each([
   const { data } = await call<{ data: FileMetadata[] }>(next.url, `/v1/files?scope_id=${session.id}&order=asc`)
   expect(data.map(({ path, size_bytes }) => [path, size_bytes])).toEqual([
     ['a', 5],
-    ['b', 150 * 2 ** 20],
+    ['b', 48 * 2 ** 20],
   ])
   const turns = await call<{ data: Turn[] }>(next.url, `/v1/sessions/${session.id}/turns`)
   expect(turns.data.map(({ status, files }) => [status, files.length])).toEqual([

@@ -317,4 +317,17 @@ test('RS9 a file is given once under an idempotency key, and a copy that cannot 
   const cwd = mkdtempSync(join(tmpdir(), 'troupe-cwd-'))
   await expect(mountFile(cwd, cwd, { id: 'r', fileId: 'missing', parts: ['a', 'b'] })).rejects.toThrow('ENOENT')
   expect(readdirSync(join(cwd, 'a'))).toEqual([])
+
+  // A workdir that has gone: nothing more is given, the turn says why it cannot begin, and what was given can be let go.
+  const named = await server.create(null, { cwd, resources: [file(id, 'given')] })
+  rmSync(cwd, { recursive: true })
+  const gone = await add(named.id, file(id, 'more'))
+  expect([gone.status, gone.body.code]).toEqual([409, 'mount_path_taken'])
+  await server.send(named.id, 'say x')
+  expect((await server.idle(named.id)).last_error?.message).toContain(
+    '"given" could not be put into the workdir: ENOENT',
+  )
+  const [left] = await listed(named.id)
+  expect((await server.request('DELETE', `/v1/sessions/${named.id}/resources/${left!.id}`)).status).toBe(200)
+  expect(await listed(named.id)).toEqual([])
 })

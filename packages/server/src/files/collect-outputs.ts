@@ -47,6 +47,10 @@ export async function collectOutputs(
   place: TurnPlace,
   signal: AbortSignal,
 ): Promise<Collected | null> {
+  const walk = walkOutputs(place.cwd, signal)
+  // Most turns leave nothing, and then nothing else is asked.
+  const first = await walk.next()
+  if (first.done) return null
   const before = new Map((await outputs.known(place.sessionId)).map((row) => [row.path, row]))
   const room = await roomOf(context, outputs, place)
   const files: FileRow[] = []
@@ -58,7 +62,8 @@ export async function collectOutputs(
     if (at === path) problems.set(at, told)
     else problems.set('', { ...told, stamp: 'too_many_files', problem: 'too_many_files' })
   }
-  for await (const found of walkOutputs(place.cwd, signal)) {
+  for (let next: IteratorResult<Found, void> = first; !next.done; next = await walk.next()) {
+    const found = next.value
     const { path, stamp, size } = found
     const row = before.get(path)
     if (row && row.problem === null && row.stamp === stamp) continue
@@ -67,7 +72,7 @@ export async function collectOutputs(
       leaveOut(found, problem)
       continue
     }
-    const kept = await keepOutput(context, place, found, row?.sha256 ?? null)
+    const kept = await keepOutput(context, place, found, row?.sha256 ?? null, signal)
     if (typeof kept === 'string') leaveOut(found, kept)
     else {
       if (kept.file) {
@@ -121,6 +126,7 @@ async function keepOutput(
   { workspaceId, sessionId, turnId, cwd }: TurnPlace,
   { path, stamp, size }: Found,
   knownHash: string | null,
+  signal: AbortSignal,
 ): Promise<{ file: FileRow | null; sha256: string } | OutputProblem> {
   const parts = path.split('/')
   const filename = parts.pop()!
@@ -131,7 +137,7 @@ async function keepOutput(
     await using file = await open(folder.path(filename), flags)
     const same = async () => stampOf(await file.stat({ bigint: true })) === stamp
     if (!(await same())) return 'changing'
-    const { sha256, ...received } = await receive(context, Readable.from(pieces(file, size)))
+    const { sha256, ...received } = await receive(context, Readable.from(pieces(file, size, signal)))
     if (received.sizeBytes !== size || !(await same())) {
       await drop(context, received)
       return 'changing'
@@ -144,14 +150,16 @@ async function keepOutput(
     const createdAt = context.clock.now()
     return { file: { ...received, workspaceId, filename, mimeType, createdAt, sessionId, turnId, path }, sha256 }
   } catch (error) {
+    if (signal.aborted) return 'too_slow'
     if (error instanceof StorageUnavailable) return 'disk_full'
     if (error instanceof ApiError) return 'too_large'
     return error instanceof NotAFolder || (error as NodeJS.ErrnoException).code === 'ELOOP' ? 'link' : 'unreadable'
   }
 }
 
-async function* pieces(file: FileHandle, size: number): AsyncGenerator<Buffer, void, void> {
+async function* pieces(file: FileHandle, size: number, signal: AbortSignal): AsyncGenerator<Buffer, void, void> {
   for (let at = 0; at < size;) {
+    signal.throwIfAborted()
     const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.min(PIECE, size - at)), 0, undefined, at)
     if (bytesRead === 0) return
     yield buffer.subarray(0, bytesRead)

@@ -15,6 +15,8 @@ export interface Mount {
 }
 
 const READ_ONLY = 0o444
+/** The workdir is not there, or not to be read or written. */
+export const OUT_OF_REACH: ReadonlySet<string> = new Set(['ENOENT', 'EACCES', 'EPERM', 'EROFS'])
 const PIECE = 64 * 1024
 
 /** Whether anything is at a place, or stands in the way of it. Throws where the workdir itself cannot be read. */
@@ -68,8 +70,9 @@ export async function unmountFile(filesFolder: string, cwd: string, { id, fileId
     const path = folder.path(parts.at(-1)!)
     if (await isCopy(path, join(filesFolder, fileId))) await rm(path, { force: true })
   } catch (error) {
-    const gone = error instanceof NotAFolder || (error as NodeJS.ErrnoException).code === 'ENOENT'
-    if (!gone) throw error
+    // What cannot be reached is left: or a session could never again be rid of it.
+    const left = error instanceof NotAFolder || OUT_OF_REACH.has((error as NodeJS.ErrnoException).code ?? '')
+    if (!left) throw error
   }
 }
 

@@ -1,8 +1,8 @@
 import type { OutputProblem } from '@troupe/protocol/output'
 import type { BigIntStats } from 'node:fs'
-import { lstat, readdir } from 'node:fs/promises'
-import { NotAFolder, openFolder } from '../lib/folder.ts'
-import { nameProblem } from './file-name.ts'
+import { lstat, opendir } from 'node:fs/promises'
+import { NotAFolder, type OpenFolder, openFolder } from '../lib/folder.ts'
+import { nameProblem, shownPath } from './file-name.ts'
 
 /** Folders within folders, and entries that are looked at, at most. */
 const MAX_DEPTH = 16
@@ -36,16 +36,15 @@ export async function* walkOutputs(cwd: string, signal: AbortSignal): AsyncGener
   while (pending.length > 0) {
     const parts = pending.shift()!
     const base = parts.join('/')
-    let names: string[]
     try {
       await using folder = await openFolder(cwd, [OUTPUTS, ...parts])
-      names = (await readdir(folder.path('.'))).toSorted()
-      for (const name of names) {
+      for (const name of await namesIn(folder, MAX_ENTRIES + 1 - entries)) {
         if (signal.aborted) return yield nothing('', 'too_slow')
         if (++entries > MAX_ENTRIES) return yield nothing('', 'too_many_files')
         const path = base === '' ? name : `${base}/${name}`
         const stat = await lstat(folder.path(name), { bigint: true }).catch(() => null)
-        if (nameProblem(name) !== null) yield nothing(path.replaceAll(/[\p{Cc}\p{Cs}]/gu, '\ufffd'), 'bad_name')
+        // A name that is not text cannot be asked for again.
+        if (nameProblem(name) !== null || name.includes('\ufffd')) yield nothing(shownPath(path), 'bad_name')
         else if (!stat) continue
         else if (stat.isDirectory() && parts.length + 1 > MAX_DEPTH) yield found(path, stat, 'too_deep')
         else if (stat.isDirectory()) pending.push([...parts, name])
@@ -57,6 +56,13 @@ export async function* walkOutputs(cwd: string, signal: AbortSignal): AsyncGener
       else if (code !== 'ENOENT') yield nothing(base, 'unreadable')
     }
   }
+}
+
+/** At most so many, however many there are. */
+async function namesIn(folder: OpenFolder, most: number): Promise<string[]> {
+  const names: string[] = []
+  for await (const { name } of await opendir(folder.path('.'))) if (names.push(name) >= most) break
+  return names.toSorted()
 }
 
 export const stampOf = (stat: BigIntStats): string =>

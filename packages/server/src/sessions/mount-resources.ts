@@ -1,7 +1,7 @@
 import { mountFile } from '../files/mount-file.ts'
 import { cloneRepository } from '../repositories/clone.ts'
 import type { ResourceRow } from '../store/resources.ts'
-import type { SessionRow } from '../store/store.ts'
+import { type SessionRow, StorageUnavailable } from '../store/store.ts'
 import type { SessionContext } from './context.ts'
 
 export const mountOf = ({ id, fileId, path }: ResourceRow) => ({ id, fileId, parts: path.split('/') })
@@ -20,5 +20,10 @@ export async function mountResources(
 ): Promise<void> {
   for (const { path, ...row } of await store.repositories.list(session.id))
     await cloneRepository(repositories.git, session.cwd, { ...row, parts: path.split('/') }, ending)
-  for (const row of await store.resources.list(session.id)) await mountFile(files.folder, session.cwd, mountOf(row))
+  for (const row of await store.resources.list(session.id))
+    await mountFile(files.folder, session.cwd, mountOf(row)).catch((cause: unknown) => {
+      const { code, message } = cause as NodeJS.ErrnoException
+      const why = cause instanceof StorageUnavailable ? 'the disk is full' : (code ?? message)
+      throw new Error(`${JSON.stringify(row.mountPath)} could not be put into the workdir: ${why}`, { cause })
+    })
 }

@@ -2,7 +2,7 @@ import { ApiError } from '@troupe/protocol/error'
 import { newId } from '@troupe/protocol/ids'
 import { MAX_RESOURCE_BYTES, MAX_RESOURCES, type ResourceParam } from '@troupe/protocol/resource'
 import { removeUnneeded, requireFile } from '../files/find-file.ts'
-import { isTaken, mountFile, unmountFile } from '../files/mount-file.ts'
+import { isTaken, mountFile, OUT_OF_REACH, unmountFile } from '../files/mount-file.ts'
 import { defaultMountPath, mountParts } from '../files/mount-path.ts'
 import type { RepositoryRow } from '../store/repositories.ts'
 import { FileGone, type ResourceRow } from '../store/resources.ts'
@@ -99,12 +99,21 @@ const taken = ({ mountPath }: Pick<ResourceRow, 'mountPath'>) =>
     `At ${JSON.stringify(mountPath)} something is already, or in its way; name another place.`,
   )
 
+type Mounted = Pick<ResourceRow, 'path' | 'mountPath'>
+
 /** Refuses places where something is; in a workdir that is yet to be made (null) there is nothing. Throws `mount_path_taken`. */
-export async function assertFree(
-  cwd: string | null,
-  rows: readonly Pick<ResourceRow, 'path' | 'mountPath'>[],
-): Promise<void> {
-  if (cwd !== null) for (const row of rows) if (await isTaken(cwd, row.path.split('/'))) throw taken(row)
+export async function assertFree(cwd: string | null, rows: readonly Mounted[]): Promise<void> {
+  if (cwd === null) return
+  for (const row of rows)
+    if (await isTaken(cwd, row.path.split('/')).catch((error: unknown) => outOfReach(error, row))) throw taken(row)
+}
+
+/** A workdir that the server may not read or write, in the API's words. */
+function outOfReach(error: unknown, { mountPath }: Mounted): never {
+  const { code = '' } = error as NodeJS.ErrnoException
+  if (!OUT_OF_REACH.has(code)) throw error
+  const detail = `At ${JSON.stringify(mountPath)} nothing can be put into the workdir (${code}); see that it is there and may be written.`
+  throw new ApiError('mount_path_taken', detail, { cause: error })
 }
 
 /** The store's refusal in the API's words: the file was deleted in the last moment. */
@@ -147,7 +156,8 @@ export async function addResource(
     })
     const { id } = row!
     try {
-      if (!(await mountFile(files.folder, asked.cwd, mountOf(row!)))) throw taken(row!)
+      const put = mountFile(files.folder, asked.cwd, mountOf(row!))
+      if (!(await put.catch((error: unknown) => outOfReach(error, row!)))) throw taken(row!)
     } catch (error) {
       // It is refused as a whole; if even that cannot be written, the next turn tries again.
       await forget(context, sessionId, id)

@@ -17,7 +17,7 @@ export interface TurnOutputs {
 
 /** Milliseconds that the end of a turn is kept up; and of one that was cut off, where more than it wait. */
 const MAX_MS = 60_000
-const MAX_CUT_MS = 5_000
+const MAX_CUT_MS = 15_000
 
 export const NO_OUTPUTS: TurnOutputs = { with: (decision) => decision, settle: async () => undefined }
 
