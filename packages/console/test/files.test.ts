@@ -61,11 +61,17 @@ describe.skipIf(mustSkip)('the page of files', () => {
     await page.locator('.sending').getByRole('button', { name: 'Close' }).click()
 
     // A connection that lets nothing through: how far it is stands there, and it can be given up.
-    await page.route('**/v1/files', (route) => (route.request().method() === 'POST' ? undefined : route.continue()))
+    const held = Promise.withResolvers<void>()
+    await page.route('**/v1/files', async (route) => {
+      if (route.request().method() !== 'POST') return route.continue()
+      await held.promise
+      await route.abort().catch(() => null)
+    })
     await input.setInputFiles({ name: 'slow.bin', mimeType: 'application/x', buffer: Buffer.alloc(4_000) })
     await page.getByRole('progressbar', { name: 'slow.bin' }).waitFor()
     await page.locator('.sending').getByRole('button', { name: 'Cancel' }).click()
     await page.locator('.sending').waitFor({ state: 'detached' })
+    held.resolve()
     await page.unroute('**/v1/files')
     expect((await files()).map(({ filename }) => filename).toSorted()).toEqual(['notes 日本.txt', 'table.csv'])
 
@@ -91,4 +97,36 @@ describe.skipIf(mustSkip)('the page of files', () => {
     expect(await files()).toHaveLength(1)
     expect(stage.troubles).toEqual([])
   }, 90_000)
+
+  test('U39 files are given to a session when it starts, and what its agent left is listed with it', async () => {
+    const page = await stage.open('/files')
+    await page.locator('[data-files]').setInputFiles({
+      name: 'given.txt',
+      mimeType: 'text/plain',
+      buffer: Buffer.from('Seen by the agent'),
+    })
+    await page.locator('tr', { hasText: 'given.txt' }).waitFor()
+    await page.getByRole('link', { name: 'Sessions' }).click()
+    await page.getByRole('button', { name: 'Options' }).click()
+    await page.getByLabel('given.txt').check()
+    await page.getByLabel('Tools that run without asking').fill('Bash')
+    await seen(page, 'home-files-en-light')
+    const command = 'mkdir outputs && cp uploads/given.txt outputs/left.txt'
+    const script = JSON.stringify([{ tools: [{ name: 'Bash', input: { command } }] }, { say: 'done' }])
+    await page.getByLabel('Task for the agent').fill(`Copy it\n\`\`\`script\n${script}\n\`\`\``)
+    await page.getByLabel('Task for the agent').press('Control+Enter')
+    await page.waitForURL(/\/s\/sesn_/)
+    await page.locator('.now [data-state="done"]').waitFor()
+    if ((await page.locator('.inspector').count()) === 0) await page.getByRole('button', { name: 'Inspector' }).click()
+    const coming = page.waitForEvent('download')
+    await page.locator('[data-left] a', { hasText: 'left.txt' }).click()
+    expect(readFileSync((await (await coming).path())!, 'utf8')).toBe('Seen by the agent')
+    await page.locator('.inspector').getByText('uploads/given.txt', { exact: true }).waitFor()
+    await seen(page, 'session-files-en-light')
+    await page.getByRole('link', { name: 'Files' }).click()
+    const left = page.locator('tr', { hasText: 'left.txt' })
+    await left.getByRole('link', { name: 'left by a session' }).click()
+    await page.waitForURL(/\/s\/sesn_/)
+    expect(stage.troubles).toEqual([])
+  }, 60_000)
 })

@@ -9,6 +9,7 @@ import { stateOf } from '../lib/session-state.ts'
 import { useSpeech } from '../words/use-words.tsx'
 import { Branches } from './branches.tsx'
 import { CopyRequest } from './copy-request.tsx'
+import { SessionFiles } from './session-files.tsx'
 import { Status } from './status.tsx'
 import { Ago } from './time.tsx'
 
@@ -110,6 +111,7 @@ export function Inspector({
           </button>
         </div>
       </section>
+      <SessionFiles session={session} turns={view.turns.length} />
       <Branches sessionId={session.id} events={events} ended={session.status === 'terminated'} />
       <section>
         <h2>{words.facts.events}</h2>

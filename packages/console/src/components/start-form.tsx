@@ -5,6 +5,7 @@ import { bodyOf, type Draft, EMPTY_DRAFT } from '../lib/draft.ts'
 import { SEND_KEY } from '../lib/keys.ts'
 import { useWords } from '../words/use-words.tsx'
 import { CopyRequest } from './copy-request.tsx'
+import { FileChoice } from './file-choice.tsx'
 import { titleOf } from './session-list.tsx'
 
 /** A prompt and its options. Starts a session, or goes on with one. */
@@ -28,7 +29,7 @@ export function StartForm({
   const [draft, setDraft] = useState({ ...EMPTY_DRAFT, agentId })
   const [open, setOpen] = useState(agentId !== '')
   const chosen = draft.agentId !== ''
-  const set = (name: keyof Draft) => (event: { target: { value: string } }) =>
+  const set = (name: Exclude<keyof Draft, 'files'>) => (event: { target: { value: string } }) =>
     setDraft((before) => ({ ...before, [name]: event.target.value }))
   const ready = draft.prompt.trim() !== '' && !busy
   const call = () =>
@@ -39,7 +40,7 @@ export function StartForm({
           body: { events: bodyOf(draft).initial_events },
         }
       : { method: 'POST', path: '/v1/sessions', body: bodyOf(draft) }
-  const field = (name: keyof Draft, placeholder: string, more: object = {}) => (
+  const field = (name: Exclude<keyof Draft, 'files'>, placeholder: string, more: object = {}) => (
     <label className="field">
       <span>{words.option[name as 'model']}</span>
       <input
@@ -129,6 +130,11 @@ export function StartForm({
                 </label>
               </>
             )}
+            <FileChoice
+              chosen={draft.files}
+              change={(files) => setDraft((before) => ({ ...before, files }))}
+              disabled={draft.resume !== ''}
+            />
             <label className="field wide">
               <span>{words.option.resume}</span>
               <select value={draft.resume} onChange={set('resume')}>

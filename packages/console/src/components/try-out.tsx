@@ -17,7 +17,16 @@ import { Problem } from './problem.tsx'
 import { Transcript } from './transcript.tsx'
 
 /** Runs one prompt with an agent as it stands in a form, and shows what it does: an ordinary session, named after what it is. */
-export function TryOut({ name, agent }: { name: string; agent: () => AgentBody }) {
+export function TryOut({
+  name,
+  agent,
+  fits,
+}: {
+  name: string
+  agent: () => AgentBody
+  /** Whether what stands in the form is an agent; otherwise something else than what is read there would be tried. */
+  fits: boolean
+}) {
   const words = useWords()
   const [prompt, setPrompt] = useState('')
   const [busy, setBusy] = useState(false)
@@ -29,7 +38,7 @@ export function TryOut({ name, agent }: { name: string; agent: () => AgentBody }
       title: words.agents.trySession(name.trim() || words.agents.add).slice(0, 256),
       initial_events: [{ type: 'user.message', content: prompt }],
     }) as unknown as NewSession
-  const ready = prompt.trim() !== '' && !busy
+  const ready = prompt.trim() !== '' && !busy && fits
   const run = async () => {
     setBusy(true)
     setError(null)

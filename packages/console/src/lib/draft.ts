@@ -13,6 +13,8 @@ export interface Draft {
   resume: string
   /** A saved agent, instead of what the form says of one. */
   agentId: string
+  /** Uploaded files that lie in `uploads/` when it begins. */
+  files: readonly { id: string; filename: string }[]
 }
 
 export const EMPTY_DRAFT: Draft = {
@@ -26,6 +28,7 @@ export const EMPTY_DRAFT: Draft = {
   disallowed: '',
   resume: '',
   agentId: '',
+  files: [],
 }
 
 /** Names between commas; a comma within brackets belongs to its tool: `Bash(git add a,b)`. */
@@ -44,6 +47,13 @@ export function bodyOf(draft: Draft): NewSession {
       ...(allowed.length > 0 && { allowed_tools: allowed }),
       ...(disallowed.length > 0 && { disallowed_tools: disallowed }),
     },
+    ...(draft.files.length > 0 && {
+      resources: draft.files.map(({ id, filename }) => ({
+        type: 'file' as const,
+        file_id: id,
+        mount_path: `uploads/${filename}`,
+      })),
+    }),
     ...(draft.cwd.trim() && { cwd: draft.cwd.trim() }),
     ...(draft.maxTurns && { limits: { max_turns: Number(draft.maxTurns) } }),
     initial_events: [{ type: 'user.message', content: draft.prompt }],

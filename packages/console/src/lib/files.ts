@@ -22,6 +22,14 @@ export const filesQuery = (limit: number) =>
     refetchInterval: 15_000,
     placeholderData: (previous) => previous,
   })
+/** What the agent of a session left for its reader, newest first. */
+export const sessionFilesQuery = (sessionId: string) =>
+  queryOptions({
+    queryKey: [...KEY, 'session', sessionId],
+    queryFn: ({ signal }) =>
+      json<Page<FileMetadata>>('GET', FILES_PATH, { query: { scope_id: sessionId, limit: 100 }, signal }),
+    retry: false,
+  })
 export const deleteFile = (id: string) => json<unknown>('DELETE', filePath(id))
 
 /**

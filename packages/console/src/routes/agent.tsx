@@ -143,7 +143,9 @@ function Editor({ newest }: { newest: Agent | null }) {
           </section>
         )}
       </form>
-      {!archived && <TryOut name={draft.name} agent={() => agentToTry(draft, saved)} />}
+      {!archived && (
+        <TryOut name={draft.name} agent={() => agentToTry(draft, saved)} fits={schemaProblem(draft.schema) === null} />
+      )}
       {archiving && saved && (
         <FormDialog
           title={words.agents.archiveTitle(saved.name)}

@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { Problem } from '../components/problem.tsx'
 import { ListSkeleton } from '../components/session-list.tsx'
@@ -69,7 +70,14 @@ export function FilesPage() {
                       ) : (
                         <span className="clip">{file.filename}</span>
                       )}
-                      <code className="tiny faint">{file.id}</code>
+                      <div className="tiny faint clip">
+                        <code>{file.id}</code>{' '}
+                        {file.scope && (
+                          <Link to="/s/$id" params={{ id: file.scope.id }}>
+                            {words.files.leftBy}
+                          </Link>
+                        )}
+                      </div>
                     </td>
                     <td className="num">{bytes(file.size_bytes, language)}</td>
                     <td className="hide-phone soft">{file.mime_type}</td>

@@ -142,7 +142,12 @@ export const enWork = {
     type: 'Type',
     sent: 'Uploaded',
     sure: 'Sure? Delete',
-    none: 'No file yet. Files that are uploaded here can be given to sessions by their ids.',
+    none: 'No file yet. Files that are uploaded here can be given to sessions when they start.',
+    left: 'Left by the agent',
+    leftBy: 'left by a session',
+    given: 'Given to it:',
+    give: 'Files to give to it',
+    giveHint: 'A copy of each lies in uploads/ of its folder.',
   },
   copyTypescript: 'Copy as TypeScript',
   sent: {

@@ -144,7 +144,12 @@ export const jaWork: typeof enWork = {
     type: '種類',
     sent: '受け取り',
     sure: '本当に削除',
-    none: 'ファイルはまだありません。アップロードしたファイルは、ID を指定してセッションに渡せます。',
+    none: 'ファイルはまだありません。アップロードしたファイルは、セッションを始めるときに渡せます。',
+    left: 'エージェントが残したファイル',
+    leftBy: 'セッションの成果物',
+    given: '渡したファイル:',
+    give: '渡すファイル',
+    giveHint: 'それぞれの写しが、作業フォルダの uploads/ に置かれます。',
   },
   copyTypescript: 'TypeScript でコピー',
   sent: {
