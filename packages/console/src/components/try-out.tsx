@@ -79,9 +79,10 @@ export function TryOut({
               if (event.key === 'Enter' && (event.metaKey || event.ctrlKey) && ready) void run()
             }}
           />
+          <p className="tiny soft">{words.agents.tryHint}</p>
           <div className="row wrap">
-            <span className="tiny soft grow">{words.agents.tryHint}</span>
             <CopyRequest call={() => ({ method: 'POST', path: '/v1/sessions', body: body() })} />
+            <span className="grow" />
             <button type="submit" className="primary" disabled={!ready}>
               {sessionId ? words.agents.tryAgain : words.agents.tryButton}
             </button>
