@@ -67,6 +67,11 @@ const routes = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: '/audit',
+    component: lazyRouteComponent(() => import('./routes/audit.tsx'), 'AuditPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: '/keys',
     component: lazyRouteComponent(() => import('./routes/keys.tsx'), 'KeysPage'),
   }),

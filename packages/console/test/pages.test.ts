@@ -23,6 +23,7 @@ describe.skipIf(mustSkip)('every page', () => {
     agent: '/agents/new',
     schedules: '/schedules',
     files: '/files',
+    audit: '/audit',
     keys: '/keys',
     webhooks: '/webhooks',
     settings: '/settings',

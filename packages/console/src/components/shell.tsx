@@ -13,7 +13,7 @@ import { Palette } from './palette.tsx'
 import { SentDialog } from './sent-dialog.tsx'
 
 /** Pages that a phone's rail has no room for; its settings lead to them. */
-const RARE: ReadonlySet<string> = new Set(['/agents', '/schedules', '/files', '/webhooks', '/keys'])
+const RARE: ReadonlySet<string> = new Set(['/agents', '/schedules', '/files', '/webhooks', '/keys', '/audit'])
 
 /** Rail, banner and the keys that work everywhere, around each page. */
 export function Shell() {
@@ -61,7 +61,17 @@ export function Shell() {
   }, [navigate])
 
   const item = (
-    to: '/' | '/approvals' | '/overview' | '/agents' | '/schedules' | '/files' | '/webhooks' | '/keys' | '/settings',
+    to:
+      | '/'
+      | '/approvals'
+      | '/overview'
+      | '/agents'
+      | '/schedules'
+      | '/files'
+      | '/webhooks'
+      | '/keys'
+      | '/audit'
+      | '/settings',
     icon: IconName,
     name: string,
     on: boolean,
@@ -96,6 +106,7 @@ export function Shell() {
         {item('/files', 'file', words.files.title, pathname === '/files')}
         {item('/webhooks', 'plug', words.webhooks.title, pathname === '/webhooks')}
         {item('/keys', 'key', words.access.title, pathname === '/keys')}
+        {item('/audit', 'list', words.audit.title, pathname === '/audit')}
         {item('/settings', 'settings', words.settings, pathname === '/settings')}
         <div className="foot">
           <a href="/docs" className="small">

@@ -1,10 +1,12 @@
 import type { ScopeName } from '@troupe/protocol/access'
+import { enAudit } from './en-audit.ts'
 import { enWork } from './en-work.ts'
 
 /** Every word of the console in English; `Words` is the shape that each other language fills. */
 export const en = {
   name: 'English',
   ...enWork,
+  ...enAudit,
   skip: 'Skip to the content',
   sessions: 'Sessions',
   approvals: 'Approvals',

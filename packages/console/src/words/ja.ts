@@ -1,9 +1,11 @@
 import type { Words } from './en.ts'
+import { jaAudit } from './ja-audit.ts'
 import { jaWork } from './ja-work.ts'
 
 export const ja: Words = {
   name: '日本語',
   ...jaWork,
+  ...jaAudit,
   skip: '本文へ移動',
   sessions: 'セッション',
   approvals: '承認',
