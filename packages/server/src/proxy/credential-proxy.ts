@@ -126,7 +126,7 @@ export class CredentialProxy implements Service {
       port: base.port || undefined,
       method: request.method,
       path: base.pathname.replace(/\/$/, '') + path + (query === undefined ? '' : `?${query}`),
-      headers: outgoing(request.rawHeaders, request.headers, shown, this.#credential),
+      headers: outgoing(request.method, request.rawHeaders, request.headers, shown, this.#credential),
       setHost: false,
     })
     onward.once('response', (answer) => {
@@ -149,9 +149,15 @@ export class CredentialProxy implements Service {
       // As the agent would see it without us: no answer at all, which it may try again.
       response.destroy()
     })
+    // However it ended: who waits here is let go.
+    onward.once('close', () => {
+      if (!response.headersSent) response.destroy()
+    })
     response.once('close', () => onward.destroy())
     request.once('error', () => onward.destroy())
-    request.pipe(onward)
+    // Only what has a body by its method: another's would stand unframed behind its head, and be read there as a request.
+    if (request.method === 'POST') request.pipe(onward)
+    else onward.end()
   }
 }
 

@@ -46,13 +46,18 @@ const OURS = new Set(['host', 'x-api-key', 'authorization', 'cookie', 'expect', 
  * what the operator adds. Flat, as `rawHeaders`.
  */
 export function outgoing(
+  method: string | undefined,
   raw: readonly string[],
   headers: IncomingHttpHeaders,
   shown: { apiKey: boolean; bearer: boolean },
   credential: Credential,
 ): string[] {
   const lines: [string, string][] = [['Host', credential.base.host]]
-  for (const line of endToEnd(raw, headers.connection)) if (!OURS.has(line[0].toLowerCase())) lines.push(line)
+  for (const line of endToEnd(raw, headers.connection)) {
+    const name = line[0].toLowerCase()
+    // Without the body that it is the length of.
+    if (!OURS.has(name) && (method === 'POST' || name !== 'content-length')) lines.push(line)
+  }
   if (shown.apiKey && credential.apiKey !== null) lines.push(['X-Api-Key', credential.apiKey])
   if (shown.bearer && credential.authToken !== null) lines.push(['Authorization', `Bearer ${credential.authToken}`])
   const added = new Set(credential.customHeaders.map(([name]) => name))

@@ -63,6 +63,32 @@ test('CP2 only what the agent needs is forwarded, and only with the stand-in of 
   expect(proxy.size).toBe(1)
 })
 
+test('CP2 a request within the body of another is not forwarded, and the answers of others stay theirs', async () => {
+  const asked: string[] = []
+  const base = await endpoint((request, response) => {
+    asked.push(`${request.method} ${request.url}`)
+    request.resume().once('end', () => response.end(request.url))
+  })
+  const proxy = await proxyFor({ ANTHROPIC_API_KEY: REAL, ANTHROPIC_BASE_URL: base })
+  const key = proxy.admit('sesn_1').ANTHROPIC_API_KEY!
+  const inner = 'POST /v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n'
+  const head = (framing: string) => `GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Api-Key: ${key}\r\n${framing}\r\n\r\n`
+  for (const sent of [
+    `${head('Transfer-Encoding: chunked')}${inner.length.toString(16)}\r\n${inner}\r\n0\r\n\r\n`,
+    head(`Content-Length: ${inner.length}`) + inner,
+    head(`Content-Length: ${inner.length}\r\nConnection: keep-alive, content-length`) + inner,
+  ]) {
+    const socket = connect(Number(new URL(proxy.url).port), '127.0.0.1')
+    socket.write(sent)
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    expect(answer.toString()).toMatch(/^HTTP\/1.1 200/)
+    socket.destroy()
+    // Over the connection that was just used: it would get what belongs to the request within.
+    expect(await textOf(await ask(proxy.url, '/v1/messages', { 'x-api-key': key }))).toBe('/v1/messages')
+  }
+  expect(asked).toEqual(Array.from({ length: 3 }, () => ['GET /v1/models', 'POST /v1/messages']).flat())
+})
+
 test('CP3 headers of a connection, keys and cookies of the agent stay behind; the real ones are added in their place', async () => {
   let seen: IncomingMessage | null = null
   const base = await endpoint((request, response) => {

@@ -67,15 +67,17 @@ test('CP1 the real key is nowhere at the genuine agent: not in its environment, 
   expect(asked.length).toBeGreaterThan(3)
   expect(new Set(asked.filter(({ line }) => line.includes('/v1/')).map(({ key }) => key))).toEqual(new Set([KEY]))
   expect(new Set(asked.map(({ line }) => line))).toEqual(new Set(['POST /base/v1/messages']))
-  const files = filesBelow(join(server.folder, 'data'))
-  expect(files.length).toBeGreaterThan(3)
-  for (const file of files) expect([file, readFileSync(file).includes(KEY)]).toEqual([file, false])
   // Both agents are gone with their turns; what was in their hands opens nothing.
   const opens = async (standIn: string) => {
     const headers = { 'x-api-key': standIn }
     return (await fetch(`${address}/v1/messages`, { method: 'POST', headers, body: '{}' })).status
   }
   for (const standIn of standIns) await expect.poll(() => opens(standIn), { timeout: 30_000 }).toBe(401)
+  // Then nobody writes there any more.
+  await server.app.stop()
+  const files = filesBelow(join(server.folder, 'data'))
+  expect(files.length).toBeGreaterThan(3)
+  for (const file of files) expect([file, readFileSync(file).includes(KEY)]).toEqual([file, false])
 })
 
 test('CP8 an agent that is kept or waits for its session has a stand-in of its own, and a token goes as a token', async () => {
