@@ -460,7 +460,7 @@ describe('finding', () => {
 
 describe('what comes later', () => {
   test.each<[string, object]>([
-    ['resources', { resources: [{ type: 'github_repository', url: 'https://example.com/x' }] }],
+    ['memory_store', { resources: [{ type: 'memory_store', memory_store_id: 'memstore_1' }] }],
     ['vault_ids', { vault_ids: ['vlt_1'] }],
     ['skills', { agent: { type: 'inline', skills: [{ type: 'anthropic', skill_id: 'xlsx' }] } }],
     ['model.speed', { agent: { type: 'inline', model: { id: 'opus', speed: 'fast' } } }],
