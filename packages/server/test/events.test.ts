@@ -264,6 +264,7 @@ describe('turns', () => {
     const [first, second, third] = await server.turns(id)
     expect(first).toEqual({
       type: 'turn',
+      files: [],
       id: expect.stringMatching(/^turn_/),
       session_id: id,
       number: 1,
