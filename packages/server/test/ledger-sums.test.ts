@@ -139,6 +139,17 @@ describe('the sums of the ledger', () => {
     expect(ended.breakOff(DAY).usage).toMatchObject({ unreportedRequests: 1 })
   })
 
+  test('M6 at a budget no request of a subagent is overlooked, though the agent tells of its tool results no more', () => {
+    const turn = account()
+    seeAll(turn, [init, stream('message_start'), assistant('m1', ['t1', 't2']), stream('message_stop')])
+    seeAll(turn, [task('task_started', 't1'), task('task_started', 't2')])
+    // One is done; the other was last heard of when it called a tool.
+    seeAll(turn, [assistant('m2', [], 't1'), task('task_notification', 't1'), assistant('m3', ['b'], 't2')])
+    const at = { is_error: true, terminal_reason: 'budget_exhausted' }
+    const ended = turn.close(result({ big: 1, small: 0.5 }, at), DAY)
+    expect([ended.modelRequests, ended.usage.unreportedRequests]).toEqual([4, 1])
+  })
+
   test('M10 a turn that goes over midnight is booked on both days', () => {
     const turn = account()
     turn.book({ big: total(1) }, new Map([['big', 1]]), DAY - 1)

@@ -72,15 +72,23 @@ export class RequestWatch {
 
   /** Requests that are on their way, by model. */
   open(): Map<string, number> {
-    const open = this.openOfSubagents()
+    const open = this.#subagentsWhere(({ open }) => open)
     if (this.#main?.open) add(open, this.#modelOf(this.#main), 1)
     return open
   }
 
-  openOfSubagents(): Map<string, number> {
-    const open = new Map<string, number>()
-    for (const thread of this.#subagents.values()) if (thread.open) add(open, this.#modelOf(thread), 1)
-    return open
+  /**
+   * Requests that subagents may have made when the main agent has ended: one of each that was not done. What their
+   * tools answered is told no more by then, so one that was last seen to call a tool may have asked again.
+   */
+  behindTheEnd(): Map<string, number> {
+    return this.#subagentsWhere(() => true)
+  }
+
+  #subagentsWhere(holds: (thread: Thread) => boolean): Map<string, number> {
+    const found = new Map<string, number>()
+    for (const thread of this.#subagents.values()) if (holds(thread)) add(found, this.#modelOf(thread), 1)
+    return found
   }
 
   /** The main agent's model. */

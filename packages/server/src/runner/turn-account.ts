@@ -98,7 +98,7 @@ export class TurnAccount {
     if (Object.keys(totals).length > 0 || !result.is_error) this.book(totals, ended, at)
     else this.book(this.#totals, ended, at)
     // At its budget the agent ends its turn while a request of a subagent may be on its way still.
-    if (result.terminal_reason === 'budget_exhausted') this.#miss(this.#watch.openOfSubagents(), at)
+    if (result.terminal_reason === 'budget_exhausted') this.#miss(this.#watch.behindTheEnd(), at)
     return this.#account()
   }
 
