@@ -147,7 +147,7 @@ describe('the sums of the ledger', () => {
     seeAll(turn, [assistant('m2', [], 't1'), task('task_notification', 't1'), assistant('m3', ['b'], 't2')])
     const at = { is_error: true, terminal_reason: 'budget_exhausted' }
     const ended = turn.close(result({ big: 1, small: 0.5 }, at), DAY)
-    expect([ended.modelRequests, ended.usage.unreportedRequests]).toEqual([4, 1])
+    expect([ended.modelRequests, ended.usage!.unreportedRequests]).toEqual([4, 1])
   })
 
   test('M10 a turn that goes over midnight is booked on both days', () => {

@@ -9,7 +9,7 @@ import { NO_APPROVAL_SETTINGS } from '../sessions/session-status.ts'
 import type { ApprovalRow } from '../store/approvals.ts'
 import type { SessionRow, TurnRow } from '../store/store.ts'
 import { isClientTool, PermissionTable, shownName } from './policy.ts'
-import type { RunContext } from './session-run.ts'
+import type { RunContext } from './run-context.ts'
 import type { Ask } from './sdk-messages.ts'
 
 /** What becomes of a call. */

@@ -2,7 +2,7 @@ import { takenInput } from '../sessions/taken-input.ts'
 import type { EventRow } from '../store/store.ts'
 import { StaleEpoch } from '../store/store.ts'
 import type { AgentProcess } from './agent-process.ts'
-import type { RunContext } from './session-run.ts'
+import type { RunContext } from './run-context.ts'
 
 /** Milliseconds a graceful interrupt may take before it becomes a kill, unless the caller says otherwise. */
 const DEFAULT_GRACE_MS = 5_000

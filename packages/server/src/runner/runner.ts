@@ -13,7 +13,8 @@ import { MemoryBudget } from './memory-budget.ts'
 import { meterMemory } from './memory-meter.ts'
 import { reconcileSession } from './recovery.ts'
 import { Spares } from './spares.ts'
-import { type RunContext, runSession } from './session-run.ts'
+import type { RunContext } from './run-context.ts'
+import { runSession } from './session-run.ts'
 
 export interface RunnerOptions {
   /** Sessions that run at once. */

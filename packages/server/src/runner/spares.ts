@@ -6,7 +6,7 @@ import type { SessionRow } from '../store/store.ts'
 import { startAgent } from './agent-process.ts'
 import type { LiveAgent } from './live-agents.ts'
 import { Seat } from './seat.ts'
-import type { RunContext } from './session-run.ts'
+import type { RunContext } from './run-context.ts'
 import { startedAs } from './started-as.ts'
 
 /** Sessions begun within this time say how many spares of their kind are kept, in ms. */
