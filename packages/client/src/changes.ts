@@ -58,6 +58,8 @@ export const CHANGES: Record<EventType, Change | null> = {
     ...('metadata' in event && { metadata: event.metadata as Record<string, string> }),
   }),
   'session.files_persisted': null,
+  'session.setup_started': null,
+  'session.setup_command': null,
   'session.forked': null,
   'session.rewound': null,
   'session.queued': null,

@@ -53,6 +53,12 @@ export const Policy = z
       .nullish()
       .describe('Names a request may set in `env`, with `*`. Those that take over the agent never'),
     environments: names(64).nullish().describe('Ids of environments that sessions may begin in; `env_default` is one'),
+    setup: z
+      .boolean()
+      .nullish()
+      .describe(
+        'Whether environments with `setup` commands may be saved. Absent: unless `cwd_roots`, `permission_modes`, `disallowed_tools` or `env_names` bounds what agents do',
+      ),
     max_turns: z.int().min(1).max(10_000).nullish().describe('`limits.max_turns`, at most; also where none is named'),
     session_budget_cents: Cents.nullish().describe("A session's budget, at most; also where none is named"),
     daily_budget_cents: Cents.nullish().describe('Cost of a day (UTC), after which no work is taken'),

@@ -28,6 +28,21 @@ const EnvironmentLimits = z
   })
   .describe('`limits` of sessions that name none themselves')
 
+/** Commands that prepare a workdir, characters of each, and seconds that all of them may take where nothing is said. */
+export const MAX_SETUP_COMMANDS = 32
+export const MAX_SETUP_CHARS = 8192
+export const SETUP_SECONDS = 600
+
+const SetupCommand = z
+  .string()
+  .min(1)
+  .max(MAX_SETUP_CHARS)
+  .refine((command) => command.trim() !== '' && !command.includes('\0'), { message: 'must be a command' })
+const Setup = z
+  .array(SetupCommand)
+  .max(MAX_SETUP_COMMANDS)
+  .describe('Commands (`/bin/sh -c`) that run once in the workdir, before the first turn of a session')
+
 const AbsolutePath = z.string().min(1).max(4096).regex(/^\//, 'must be an absolute path')
 
 const Place = {
@@ -37,6 +52,14 @@ const Place = {
   env: Env.nullish(),
   env_names: EnvNames.nullish(),
   limits: EnvironmentLimits.nullish(),
+  setup: Setup.nullish(),
+  setup_timeout_seconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(3600)
+    .nullish()
+    .describe('Seconds that all of `setup` may take; null: 600'),
 }
 
 /** Names of hosts as the sandbox takes them: `example.com`, `*.example.com`. */
@@ -97,12 +120,17 @@ interface PlaceConfig {
   env_names: string[] | null
   limits: Record<'max_turns' | 'turn_timeout_seconds' | 'max_queue_seconds', number | null>
 }
+/** Absent in environments, and in sessions' copies of them, that were made before there was a setup. */
+export interface SetupConfig {
+  setup?: string[]
+  setup_timeout_seconds?: number | null
+}
 export type NetworkingConfig =
   | { type: 'unrestricted' }
   | { type: 'limited'; allowed_hosts: string[]; allow_mcp_servers: boolean; allow_package_managers: boolean }
 export type FilesystemConfig = Record<'allow_write' | 'deny_write' | 'deny_read' | 'allow_read', string[]>
 export type EnvironmentConfig =
-  | ({ type: 'local' } & PlaceConfig)
+  | ({ type: 'local' } & PlaceConfig & SetupConfig)
   | ({ type: 'sandbox'; networking: NetworkingConfig; filesystem: FilesystemConfig } & PlaceConfig)
   | { type: 'cloud'; networking: NetworkingConfig; packages: Record<string, string[]> }
 

@@ -145,6 +145,8 @@ export const EVENT_TYPES = {
   'session.forked': 'the session goes on from another one',
   'session.rewound': 'conversation, files or both were set back',
   'session.updated': 'title, metadata, resources or the place in the queue changed',
+  'session.setup_started': 'the commands that prepare the workdir begin to run, before the first turn',
+  'session.setup_command': 'one of those commands has ended: how, and the end of what it said',
   'session.queued': 'a turn waits for its slot',
   'session.status_running': 'the session has work',
   'session.status_rescheduled': 'a passing failure; the turn is tried again',

@@ -189,7 +189,7 @@ describe('environments', () => {
     expect(await tried({ type: 'self_hosted' })).toEqual([400, 'unsupported_feature'])
     expect(await tried({ type: 'container', image: 'debian' })).toEqual([400, 'unsupported_feature'])
     expect(await tried({ type: 'cloud', packages: { pip: ['numpy'] } })).toEqual([400, 'unsupported_feature'])
-    expect(await tried({ type: 'local', setup: ['make'] })).toEqual([400, 'validation_failed'])
+    expect(await tried({ type: 'local', startup: ['make'] })).toEqual([400, 'validation_failed'])
     expect(await tried({ type: 'sandbox', filesystem: { denyRead: ['/x'] } })).toEqual([400, 'validation_failed'])
     expect(await tried({ type: 'bare' })).toEqual([400, 'validation_failed'])
     expect(await tried({ type: 'local', cwd_root: 'relative' })).toEqual([400, 'validation_failed'])

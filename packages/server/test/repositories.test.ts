@@ -127,7 +127,7 @@ describe('repositories of sessions', () => {
       .filter((entry) => entry.isFile())
       .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'))
     expect(inside.join('')).not.toContain('canary')
-    expect(log).toContain('a run broke off')
+    expect(log).toContain('a workdir could not be prepared')
     expect(log).not.toContain('canary')
     const bad = await server.request('POST', '/v1/sessions', {
       resources: [

@@ -4,6 +4,7 @@ import {
   type FilesystemConfig,
   MAX_ENVIRONMENT_BYTES,
   type NetworkingConfig,
+  type SetupConfig,
 } from '@troupe/protocol/environment'
 import { ApiError, type FieldError } from '@troupe/protocol/error'
 import { refusedEnvName } from '../agents/env-policy.ts'
@@ -36,7 +37,7 @@ export function wholeConfig(param: EnvironmentConfigParam, before: EnvironmentCo
 function wholeOf(param: EnvironmentConfigParam, before: EnvironmentConfig | null): EnvironmentConfig {
   switch (param.type) {
     case 'local':
-      return { type: 'local', ...place(param, before as Config<'local'> | null) }
+      return { type: 'local', ...place(param, before as Config<'local'> | null), ...setup(param, before) }
     case 'sandbox':
     case 'cloud':
       return confined(param, before)
@@ -63,6 +64,12 @@ function confined(param: Param<'sandbox'> | Param<'cloud'>, before: EnvironmentC
       packages: Object.fromEntries(MANAGERS.map((manager) => [manager, []])),
     }
   }
+  // They would run beside the sandbox, which is the agent's own.
+  if (param.setup?.length)
+    throw new ApiError(
+      'unsupported_feature',
+      'setup is not run in an environment that confines commands; use type "local", or let the agent do it.',
+    )
   const old = before as Config<'sandbox'> | null
   return {
     type: 'sandbox',
@@ -76,7 +83,13 @@ function confined(param: Param<'sandbox'> | Param<'cloud'>, before: EnvironmentC
 export const isConfined = (config: EnvironmentConfig): boolean =>
   config.type === 'sandbox' || (config.type === 'cloud' && config.networking.type === 'limited')
 
-type Place = Omit<Config<'local'>, 'type'>
+type Place = Omit<Config<'sandbox'>, 'type' | 'networking' | 'filesystem'>
+
+function setup(param: Param<'local'>, before: EnvironmentConfig | null): SetupConfig {
+  const old = (before ?? {}) as SetupConfig
+  const { setup: commands = old.setup, setup_timeout_seconds: seconds = old.setup_timeout_seconds } = param
+  return { setup: commands ?? [], setup_timeout_seconds: seconds ?? null }
+}
 
 function place(param: Param<'local'> | Param<'sandbox'>, before: Place | null): Place {
   const limit = (name: keyof Place['limits']) => {

@@ -26,6 +26,8 @@ const OURS = new Set<EventType>([
   'session.input_changed',
   'session.queued',
   'session.rewound',
+  'session.setup_command',
+  'session.setup_started',
   'turn.started',
   'turn.resumed',
   'turn.completed',

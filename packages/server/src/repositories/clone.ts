@@ -111,7 +111,7 @@ async function fill(git: GitSettings, place: string, clone: Clone, ending: Abort
       ...(onOutput && { onOutput }),
     })
     if (code === 0) return
-    if (ending.aborted) throw new RepositoryProblem('repository_clone_error', clone, 'the server is stopping.')
+    if (ending.aborted) throw new RepositoryProblem('repository_clone_error', clone, 'it was stopped.')
     if (late.aborted)
       throw new RepositoryProblem('repository_clone_error', clone, `it took longer than ${limits.ms / 1000} s.`)
     if (enough.signal.aborted) throw tooLarge(clone, limits)

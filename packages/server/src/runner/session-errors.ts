@@ -1,6 +1,7 @@
 import type { SDKAssistantMessageError } from '@anthropic-ai/claude-agent-sdk'
 import type { SessionError } from '@troupe/protocol/event'
 import { RepositoryProblem } from '../repositories/clone.ts'
+import { SetupProblem } from './set-up.ts'
 import type { AgentExit } from './spawn-agent.ts'
 
 /** What each of the agent's words for a failed model request is on the wire; complete by type. */
@@ -112,6 +113,10 @@ export const repositoryFailed = (error: unknown): SessionError | null =>
   error instanceof RepositoryProblem
     ? { ...exhausted(error.type, error.message, { resource_id: error.resourceId }), type: error.type }
     : null
+
+/** A command of the environment's setup did not do its work; null for every other failure. */
+export const setupFailed = (error: unknown): SessionError | null =>
+  error instanceof SetupProblem ? exhausted('setup_failed', error.message, error.details) : null
 
 /** The server itself failed to run the turn. */
 export const couldNotRun = (message: string): SessionError =>

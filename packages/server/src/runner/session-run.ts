@@ -3,18 +3,18 @@ import { awaitAnswer } from '../sessions/approval-state.ts'
 import type { Decision, SessionState } from '../sessions/change-session.ts'
 import { endAndGoOn } from '../sessions/continue-turn.ts'
 import { leaveThreads } from '../sessions/end-threads.ts'
-import { mountResources } from '../sessions/mount-resources.ts'
 import { endSteeredTurn } from '../sessions/requeue-steers.ts'
 import { turnOutputs } from '../sessions/turn-outputs.ts'
 import { type SessionRow, StaleEpoch } from '../store/store.ts'
 import { NOTHING_USED } from './agent-account.ts'
 import { beginTurn, releaseSession } from './begin-turn.ts'
+import { prepareWorkdir } from './prepare-workdir.ts'
 import { recoverOrEnd } from './recovery.ts'
 import { RunAgent } from './run-agent.ts'
 import type { RunContext } from './run-context.ts'
 import { RunLog } from './run-log.ts'
 import { runTurn } from './run-turn.ts'
-import { couldNotRun, repositoryFailed } from './session-errors.ts'
+import { couldNotRun } from './session-errors.ts'
 import { threadUsage } from './thread-usage.ts'
 import { brokenOff } from './turn-outcome.ts'
 
@@ -62,9 +62,8 @@ async function nextTurn(
   const begun = release ? await releaseSession(log) : await beginTurn(context, log)
   if (!begun) return false
   const { session, turn } = begun
-  const mount = () => mountResources(sessions, session, ending)
-  await snapshots.before(session, turn.id, turn.resume !== null, ending, mount)
-  const ended = await runTurn(context, log, agent, begun, ending)
+  const notBegun = await prepareWorkdir(context, session, turn, log.lastSeq, ending)
+  const ended = notBegun ?? (await runTurn(context, log, agent, begun, ending))
   const outputs = await turnOutputs(sessions, session, turn.id, ended.type, ending)
   const { touched } = agent.translator.threads
   const threads = await log.insist(() => threadUsage(sessions.store, session.id, touched))
@@ -103,7 +102,7 @@ async function giveUp(log: RunLog, agent: RunAgent, error: unknown): Promise<voi
     log.change((state, at) => {
       const [turn] = state.openTurns
       if (!turn) return { session: { holder: null, leaseUntil: null } }
-      const ended = endSteeredTurn(state, turn, brokenOff(repositoryFailed(error) ?? couldNotRun(message), account), at)
+      const ended = endSteeredTurn(state, turn, brokenOff(couldNotRun(message), account), at)
       const waits = applyDecision(state, ended).openTurns.length > 0
       const released = { holder: null, leaseUntil: null, ...(waits && { queuedAt: at }) }
       // At its budget a session stands still, whatever waits.

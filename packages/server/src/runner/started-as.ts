@@ -11,6 +11,7 @@ const NOT_OF_THE_PROCESS = new Set([
   'forkedFrom',
   'retention',
   'deploymentId',
+  'setUp',
 ])
 
 /**

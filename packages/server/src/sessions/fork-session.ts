@@ -135,7 +135,8 @@ function forkOf(
   { last, kept }: BranchPoint,
   at: number,
 ): SessionRow {
-  const { rewinds: _, deploymentId: _deployment, ...options } = source.options
+  // What its setup left in the home is not copied, so it runs for the fork too.
+  const { rewinds: _, deploymentId: _deployment, setUp: _setUp, ...options } = source.options
   return {
     ...source,
     id,

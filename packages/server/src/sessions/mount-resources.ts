@@ -11,7 +11,7 @@ export const mountOf = ({ id, fileId, path }: ResourceRow) => ({ id, fileId, par
  * rewind of the files, a fork. What is there is left as it is. The rows say what is to be there, so it may be done again
  * at any time. Rejects where the disk refuses, and
  * with `RepositoryProblem`: an agent must not begin without its input. The caller has the workdir's
- * lock.
+ * lock. `ending`: stops a clone.
  */
 export async function mountResources(
   { store, files, repositories }: SessionContext,

@@ -1,3 +1,4 @@
+import type { Policy } from '@troupe/protocol/access'
 import type { EnvironmentConfig } from '@troupe/protocol/environment'
 import { ApiError } from '@troupe/protocol/error'
 import { fits } from '../agents/wildcards.ts'
@@ -36,6 +37,10 @@ export function assertNames(environment: Environment | undefined, env: Record<st
     )
 }
 
+/** Whether a policy says what agents may do: commands of a setup run without being asked about. */
+const bounds = ({ cwd_roots, permission_modes, disallowed_tools, env_names }: Policy): boolean =>
+  [cwd_roots, permission_modes, disallowed_tools, env_names].some((bound) => bound != null)
+
 /**
  * An environment says where and with what sessions run, those of others too: whoever is bounded in that saves none that
  * goes beyond. A key that has only certain environments saves none at all, or it could change those. Throws
@@ -48,6 +53,13 @@ export async function assertMaySave({ policies }: Pick<Caller, 'policies'>, conf
         'environment_not_allowed',
         `The policy of the ${kind} names the environments that it has; it makes and changes none.`,
       )
+  if ('setup' in config && config.setup?.length)
+    for (const { kind, policy } of policies)
+      if (!(policy.setup ?? !bounds(policy)))
+        throw new ApiError(
+          'environment_not_allowed',
+          `The policy of the ${kind} does not let environments have setup commands, which nobody judges; it would with "setup": true.`,
+        )
   if (!('cwd_root' in config)) return
   if (config.cwd_root !== null) await assertWorkdir(config.cwd_root)
   for (const { kind, policy } of policies) {

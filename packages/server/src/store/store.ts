@@ -118,6 +118,8 @@ export interface SessionOptions {
   deploymentId?: string
   /** The environment that it began in, as it was then; absent: `env_default`. */
   environment?: { id: string; config: EnvironmentConfig }
+  /** The setup of its environment has run in its workdir and its home. */
+  setUp?: true
   /** Where it comes from. */
   forkedFrom?: { session_id: string; event_id: string | null }
 }
