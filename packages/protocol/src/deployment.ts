@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { BudgetParam } from './budget.ts'
 import { UserMessage } from './event.ts'
+import { MAX_RESOURCES, ResourceParam } from './resource.ts'
 import { Metadata, page, PageQuery } from './session.ts'
 
 /** Deployments of one workspace that are not archived. */
@@ -52,6 +53,7 @@ const InitialEvents = z
   .max(50)
 const Name = z.string().trim().min(1).max(256)
 const Description = z.string().max(2048)
+const Resources = z.array(ResourceParam).max(MAX_RESOURCES)
 const Cwd = z.string().min(1).max(4096)
 
 export const CreateDeployment = z.object({
@@ -64,7 +66,7 @@ export const CreateDeployment = z.object({
   schedule: ScheduleParam.nullish().describe('Null: only by hand'),
   budget: BudgetParam.nullish().describe('Of each session it starts'),
   cwd: Cwd.nullish().describe('Workdir of its sessions; absent: each has a fresh one'),
-  resources: z.array(z.unknown()).nullish(),
+  resources: Resources.nullish().describe('Files and repositories that each session is given'),
   vault_ids: z.array(z.unknown()).nullish(),
 })
 export type CreateDeployment = z.infer<typeof CreateDeployment>
@@ -83,7 +85,9 @@ export const UpdateDeployment = z
     schedule: ScheduleParam.nullish(),
     budget: BudgetParam.nullish(),
     cwd: Cwd.nullish(),
-    resources: z.array(z.unknown()).nullish(),
+    resources: Resources.nullish().describe(
+      'Replaced whole; a repository without `authorization_token` keeps that of the one with its `url`',
+    ),
     vault_ids: z.array(z.unknown()).nullish(),
   })
   .describe('Absent: keep; null: clear. From now on its scheduled runs are those of the key that made this change')
@@ -119,7 +123,7 @@ export const Deployment = z
       .describe('`manual`, or `error` with that of the run that failed'),
     budget: BudgetParam.nullable(),
     cwd: z.string().nullable(),
-    resources: z.array(z.unknown()),
+    resources: z.array(z.looseObject({ type: z.string() })).describe('As they were given, without tokens'),
     vault_ids: z.array(z.unknown()),
     created_at: z.string(),
     updated_at: z.string(),

@@ -14,6 +14,7 @@ import type { SessionContext } from '../sessions/context.ts'
 import { refuseLater, unsupported } from '../sessions/create-session.ts'
 import { DeploymentChanged, DeploymentLimit, type DeploymentRow } from '../store/deployments.ts'
 import type { SessionChange } from '../store/store.ts'
+import { assertCanGive, keepTokens } from './resources.ts'
 import { nextRun, wholeSchedule } from './schedule.ts'
 
 type Effect = SessionChange['effect']
@@ -34,7 +35,7 @@ export function assertStarts(caller: Caller): void {
 /**
  * Saves a deployment. Its scheduled runs are sessions of the caller, within the policies that hold for it then. Throws
  * `scope_missing`, `validation_failed`, `unsupported_feature`, `agent_not_found`, `agent_archived`,
- * `environment_not_found`, `environment_archived`, `deployment_limit`.
+ * `environment_not_found`, `environment_archived`, `deployment_limit`, and what `assertCanGive` throws.
  */
 export async function createDeployment(
   context: SessionContext,
@@ -46,6 +47,7 @@ export async function createDeployment(
   assertKnown(body)
   const { clock, store } = context
   await startableEnvironment(store.environments, caller.workspaceId, body.environment_id)
+  await assertCanGive(context, caller, body.resources ?? [])
   const at = clock.now()
   const id = newId('depl')
   const schedule = body.schedule ? wholeSchedule(body.schedule) : null
@@ -61,6 +63,7 @@ export async function createDeployment(
       initialEvents: body.initial_events,
       budget: body.budget ?? null,
       cwd: body.cwd ?? null,
+      resources: body.resources ?? [],
     },
     metadata: body.metadata ?? {},
     schedule,
@@ -94,6 +97,7 @@ export async function updateDeployment(
   assertKnown(change)
   if (change.environment_id !== undefined)
     await startableEnvironment(context.store.environments, caller.workspaceId, change.environment_id)
+  if (change.resources) await assertCanGive(context, caller, change.resources)
   const agent = change.agent === undefined ? {} : await pinned(context, caller, change.agent)
   const schedule = change.schedule && wholeSchedule(change.schedule)
   return decide(context, caller, id, effect, (row, at) => {
@@ -109,6 +113,8 @@ export async function updateDeployment(
         initialEvents: change.initial_events ?? body.initialEvents,
         budget: change.budget === undefined ? body.budget : change.budget,
         cwd: change.cwd === undefined ? body.cwd : change.cwd,
+        resources:
+          change.resources === undefined ? body.resources : keepTokens(change.resources ?? [], body.resources ?? []),
       },
       metadata: merged(row.metadata, change.metadata),
       ...(!kept && {
@@ -177,10 +183,7 @@ async function decide(
 
 /** Refuses what later versions bring. */
 function assertKnown(body: UpdateDeployment): void {
-  refuseLater({
-    resources: body.resources ?? undefined,
-    vault_ids: body.vault_ids ?? undefined,
-  })
+  refuseLater({ vault_ids: body.vault_ids ?? undefined })
   for (const { type } of body.initial_events ?? [])
     if (type !== 'user.message') throw unsupported(`initial_events of type "${type}"`)
 }

@@ -59,6 +59,9 @@ export async function startRun(
     })
     return { ...run, sessionId: session.id }
   } catch (error) {
+    // Its session was deleted before it could be read back: it was started all the same.
+    const written = await context.store.deployments.readRun(row.workspaceId, run.id)
+    if (written) return written
     const known = failureOf(error)
     if (!known) throw error
     failure = known
@@ -84,6 +87,7 @@ const requestOf = ({ name, agentId, agentVersion, body }: DeploymentRow) => ({
   title: name,
   ...(body.budget && { budget: body.budget }),
   ...(body.cwd !== null && { cwd: body.cwd }),
+  resources: body.resources ?? [],
 })
 
 /** The key that ordered it is good no more, or may not start sessions. */
@@ -115,6 +119,7 @@ function failureOf(error: unknown): RunFailure | null {
     return { type: 'agent_archived_error', message, pauses: true }
   if (error.code === 'environment_archived') return { type: 'environment_archived_error', message, pauses: true }
   if (error.code === 'environment_not_found') return { type: 'environment_not_found_error', message, pauses: true }
+  if (error.code === 'file_not_found') return { type: 'file_not_found_error', message, pauses: true }
   if (error.status === 429) return { type: 'session_rate_limited_error', message, pauses: false }
   if (error.status >= 500) return { type: 'unknown_error', message, pauses: false }
   return { type: 'session_creation_rejected_error', message, pauses: false }

@@ -1,5 +1,6 @@
 import type { Deployment, DeploymentRun } from '@troupe/protocol/deployment'
 import type { DeploymentRow, DeploymentRunRow } from '../store/deployments.ts'
+import { shownResource } from './resources.ts'
 import { upcoming } from './schedule.ts'
 
 const iso = (at: number) => new Date(at).toISOString()
@@ -25,7 +26,7 @@ export function deploymentToWire(row: DeploymentRow, now: number): Deployment {
     paused_reason: row.pausedReason,
     budget: body.budget ?? null,
     cwd: body.cwd,
-    resources: [],
+    resources: (body.resources ?? []).map(shownResource),
     vault_ids: [],
     created_at: iso(row.createdAt),
     updated_at: iso(row.updatedAt),

@@ -90,8 +90,8 @@ export async function createFromRequest(
   idempotency: Idempotency | null,
   deployment?: FromDeployment,
 ) {
-  const { resources = [], ...rest } = body
-  refuseLater(rest)
+  const { resources = [] } = body
+  refuseLater(body)
   assertRules(body.permission_rules ?? [], '/permission_rules')
   if (body.external_id !== undefined) {
     const existing = await context.store.findByExternalId(caller.workspaceId, body.external_id)
@@ -301,7 +301,6 @@ export const unsupported = (what: string) =>
   new ApiError('unsupported_feature', `${what} is not supported by this version; see the capabilities at /v1/info.`)
 
 /** Says no to what later versions bring, instead of ignoring it. */
-export function refuseLater(body: Pick<CreateSession, 'vault_ids'> & { resources?: unknown[] | undefined }): void {
-  if (body.resources?.length) throw unsupported('resources')
+export function refuseLater(body: Pick<CreateSession, 'vault_ids'>): void {
   if (body.vault_ids?.length) throw unsupported('vault_ids')
 }

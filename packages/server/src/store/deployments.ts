@@ -1,4 +1,5 @@
 import type { CreateDeployment, ScheduleParam } from '@troupe/protocol/deployment'
+import type { ResourceParam } from '@troupe/protocol/resource'
 import type { SessionChange } from './store.ts'
 
 /** A deployment: what to start, and when. */
@@ -17,6 +18,8 @@ export interface DeploymentRow {
     initialEvents: CreateDeployment['initial_events']
     budget: CreateDeployment['budget'] | null
     cwd: string | null
+    /** With the tokens of repositories. Absent in those that were saved before there were any. */
+    resources?: ResourceParam[]
   }
   metadata: Record<string, string>
   schedule: Required<ScheduleParam> | null

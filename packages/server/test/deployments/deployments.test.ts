@@ -1,10 +1,13 @@
 import type { Deployment, DeploymentRun } from '@troupe/protocol/deployment'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Session } from '@troupe/protocol/session'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Store } from '../../src/store/store.ts'
 import { DeploymentChanged, TickTaken } from '../../src/store/deployments.ts'
-import { StorageUnavailable } from '../../src/store/store.ts'
+import { type SessionChange, type SessionRow, StorageUnavailable } from '../../src/store/store.ts'
+import { makeRepository } from '../support/git-host.ts'
 import { type TestServer, testServer } from '../support/server.ts'
 
 const say = (text: string) => ({ type: 'user.message', content: [{ type: 'text', text }] })
@@ -19,6 +22,8 @@ describe('deployments', () => {
   let base: number
   let broken: boolean
   let tries: number
+  /** Told of each session that has just been written. */
+  let written: (store: Store, id: string) => Promise<void>
   const clock: Clock = { now: () => Date.now() + ahead }
   const hour = (n: number) => new Date(base + n * HOUR).toISOString()
 
@@ -28,6 +33,7 @@ describe('deployments', () => {
     ahead = base + HOUR / 4 - Date.now()
     broken = false
     tries = 0
+    written = async () => undefined
     const wrapStore = (store: Store) =>
       new Proxy(store, {
         get(target, name) {
@@ -35,6 +41,12 @@ describe('deployments', () => {
             return () => {
               tries++
               return Promise.reject(new StorageUnavailable('disk_full', new Error('full')))
+            }
+          if (name === 'createSession')
+            return async (row: SessionRow, change: SessionChange) => {
+              const done = await target.createSession(row, change)
+              await written(target, row.id)
+              return done
             }
           const value = Reflect.get(target, name) as unknown
           return typeof value === 'function' ? value.bind(target) : value
@@ -247,6 +259,63 @@ describe('deployments', () => {
     await refused('/v1/deployments/depl_none', {}, 'deployment_not_found')
     const none = await server.request('GET', '/v1/deployment_runs/drun_none')
     expect([none.status, none.body.code]).toEqual([404, 'deployment_run_not_found'])
+  })
+
+  test('DE14 a run whose session is deleted at once is a run that started it', async () => {
+    const { id } = await make({ schedule: null })
+    written = (store, session) => store.deleteSession(session, clock.now())
+    const run = await server.post<DeploymentRun>(`/v1/deployments/${id}/run`)
+    expect(run).toMatchObject({ error: null, session_id: expect.any(String) as string })
+    expect((await server.request('GET', `/v1/sessions/${run.session_id}`)).status).toBe(410)
+    expect(await runs()).toEqual([run])
+  })
+
+  test('DE15 each session is given the resources of its deployment, which are checked when saved and when run', async () => {
+    const form = new FormData()
+    form.set('file', new File(['one'], 'a.txt'))
+    const upload = await fetch(`${server.url}/v1/files`, { method: 'POST', body: form })
+    const file = (await upload.json()) as { id: string }
+    const repository = join(server.folder, 'repositories', 'tool')
+    makeRepository(join(server.folder, 'repositories'), 'tool', { 'README.md': 'cloned\n' })
+    await server.restart({ git_sources: [`file://${join(server.folder, 'repositories')}/`] })
+    const url = `file://${repository}`
+    const resources = [
+      { type: 'file', file_id: file.id, mount_path: '/workspace/a.txt' },
+      { type: 'github_repository', url, authorization_token: 'canary-token' },
+    ]
+    const made = await make({ resources, schedule: null })
+    const shown = [resources[0]!, { type: 'github_repository', url }]
+    expect(made.resources).toEqual(shown)
+    const changed = await server.post<Deployment>(`/v1/deployments/${made.id}`, {
+      resources: made.resources,
+      name: 'B',
+    })
+    expect(JSON.stringify([made, changed, await server.get('/v1/deployments')])).not.toContain('canary')
+    expect((await server.app.store.deployments.read(null, made.id))!.body.resources).toEqual(resources)
+    const run = () => server.post<DeploymentRun>(`/v1/deployments/${made.id}/run`)
+    for (const session_id of [(await run()).session_id!, (await run()).session_id!]) {
+      const { cwd, last_error } = await server.idle(session_id)
+      expect(last_error).toBeNull()
+      expect(readFileSync(join(cwd, 'a.txt'), 'utf8')).toBe('one')
+      expect(readFileSync(join(cwd, 'tool', 'README.md'), 'utf8')).toBe('cloned\n')
+    }
+    const refused = async (...given: object[]) =>
+      (await server.request('POST', '/v1/deployments', { ...BODY, resources: given })).body.code
+    expect(await refused({ type: 'file', file_id: 'file_none' })).toBe('file_not_found')
+    expect(await refused({ type: 'github_repository', url: 'https://github.com/a/b' })).toBe('repository_refused')
+    expect(await refused(...resources, { ...resources[1], mount_path: '/workspace/tool/in' })).toBe('mount_path_taken')
+    expect(await refused({ type: 'memory_store', memory_store_id: 'x' })).toBe('unsupported_feature')
+    expect(await refused({ type: 'file', file_id: file.id, mount_path: '/etc/passwd' })).toBe('validation_failed')
+    await server.post(`/v1/deployments/${made.id}`, { schedule: EVERY_HOUR })
+    expect((await server.request('DELETE', `/v1/files/${file.id}`)).status).toBe(200)
+    expect(await run()).toMatchObject({ session_id: null, error: { type: 'file_not_found_error' } })
+    ahead += HOUR
+    await look()
+    expect(await get(made.id)).toMatchObject({
+      paused_reason: { type: 'error', error: { type: 'file_not_found_error' } },
+    })
+    expect((await server.post<Deployment>(`/v1/deployments/${made.id}`, { resources: null })).resources).toEqual([])
+    expect((await run()).error).toBeNull()
   })
 })
 
