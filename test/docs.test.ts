@@ -231,6 +231,28 @@ describe('what the documents show', () => {
     (path) => runAll(path, hasCurl ? viaShell : viaFetch),
   )
 
+  test('the route table of docs/api.md has every route of the API, and no other', async () => {
+    const document = (await (await fetch(`${app.url}/openapi.json`)).json()) as {
+      paths: Record<string, Record<string, { tags: string[] }>>
+    }
+    const short = (method: string, path: string) => `${method} ${path.replaceAll(/\{\w+\}/g, '{}')}`
+    const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods)
+        .filter(([, { tags }]) => !tags.includes('Origin API'))
+        .map(([method]) => short(method.toUpperCase(), path)),
+    )
+    const shown = tableAfter('docs/api.md', 'Resource').flatMap(([, cell]) =>
+      [...cell!.matchAll(/`((?:[A-Z]+ )+)(\/[^`]*)`/g)].flatMap(([, methods, path]) =>
+        methods!
+          .trim()
+          .split(' ')
+          .map((method) => short(method, path!)),
+      ),
+    )
+    const aside = ['GET /metrics', 'GET /openapi.json', 'GET /docs']
+    expect(shown.toSorted()).toEqual([...routes, ...aside].toSorted())
+  })
+
   test('Q2 the program of the README runs with the official SDK, and fits its types', async () => {
     const [program] = blocks('README.md', 'ts')
     const home = join(folder, 'program')

@@ -1,5 +1,5 @@
 import type { SessionEvent } from '@troupe/protocol/event'
-import type { Health, Info, ModelList, Ready } from '@troupe/protocol/info'
+import type { Health, Info, Model, ModelList, Ready } from '@troupe/protocol/info'
 import type { Queue } from '@troupe/protocol/queue'
 import type { Session } from '@troupe/protocol/session'
 import type { CancelTurn, Turn } from '@troupe/protocol/turn'
@@ -133,5 +133,7 @@ export function createClient(options: ClientOptions) {
     ready: (request: RequestOptions = {}) =>
       json<Output<typeof Ready>>('GET', '/ready', { ...request, expected: [503] }),
     models: (request: RequestOptions = {}) => json<Output<typeof ModelList>>('GET', '/v1/models', { ...request }),
+    model: (id: string, request: RequestOptions = {}) =>
+      json<Output<typeof Model>>('GET', `/v1/models/${encodeURIComponent(id)}`, { ...request }),
   }
 }

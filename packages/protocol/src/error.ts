@@ -101,6 +101,7 @@ export const ERRORS = {
   file_not_found: missing('There is no such file'),
   skill_not_found: missing('There is no such skill'),
   resource_not_found: missing('The session has no such resource'),
+  model_not_found: missing('There is no such alias of a model'),
   environment_not_found: missing('There is no such environment'),
   webhook_endpoint_not_found: missing('There is no such webhook endpoint'),
   webhook_delivery_not_found: missing('There is no such webhook delivery'),

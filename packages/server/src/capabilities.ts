@@ -44,5 +44,12 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'audit_log', status: 'yes' },
   { id: 'metrics', status: 'yes' },
   { id: 'packaging', status: 'yes' },
+  { id: 'outcomes', status: 'not yet' },
+  { id: 'vaults', status: 'not yet' },
+  { id: 'memory_stores', status: 'not yet' },
+  { id: 'user_profiles', status: 'not yet' },
+  { id: 'dreams', status: 'not yet' },
+  { id: 'tunnels', status: 'not yet' },
+  { id: 'work_queue', status: 'not yet' },
   { id: 'cluster', status: 'not yet' },
 ]

@@ -4,6 +4,7 @@ import type { Logger } from '../lib/logger.ts'
 import { QueueFull, StorageUnavailable } from '../store/store.ts'
 import type { Console } from './routes/console.ts'
 import { loggedUrl } from './credentials.ts'
+import { laterFeature } from './later.ts'
 import type { Server } from './server.ts'
 
 /** Paths of the origin API, whose clients expect plain JSON with `detail`. */
@@ -31,6 +32,8 @@ export function answerErrors(server: Server, logger: Logger, console: Console): 
       )
     }
     if (console.wantsPage(request)) return console.page(request, reply)
+    const later = laterFeature(path)
+    if (later) return sendError(request, reply, later)
     return sendError(
       request,
       reply,

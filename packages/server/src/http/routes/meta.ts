@@ -1,4 +1,5 @@
-import { Health, Info, ModelList, Ready } from '@troupe/protocol/info'
+import { ApiError } from '@troupe/protocol/error'
+import { Health, Info, Model, ModelList, Ready } from '@troupe/protocol/info'
 import { z } from 'zod'
 import { CAPABILITIES } from '../../capabilities.ts'
 import { memoryToWire } from '../../sessions/queue-status.ts'
@@ -9,6 +10,12 @@ const tags = ['Server']
 
 /** Aliases that Claude Code resolves; any other name is handed to the agent as it is. */
 const MODEL_ALIASES = ['default', 'sonnet', 'opus', 'haiku'] as const
+const MODELS = MODEL_ALIASES.map((id) => ({
+  type: 'model' as const,
+  id,
+  display_name: id === 'default' ? "Claude Code's default" : `Newest ${id[0]!.toUpperCase()}${id.slice(1)}`,
+  created_at: '1970-01-01T00:00:00Z',
+}))
 
 export function metaRoutes(server: Server, context: RouteContext): void {
   const { about, clock, sessions } = context
@@ -63,14 +70,28 @@ export function metaRoutes(server: Server, context: RouteContext): void {
         response: replies(ModelList),
       },
     },
-    async (_request, reply) => {
-      const data = MODEL_ALIASES.map((id) => ({
-        type: 'model' as const,
-        id,
-        display_name: id === 'default' ? "Claude Code's default" : `Newest ${id[0]!.toUpperCase()}${id.slice(1)}`,
-        created_at: '1970-01-01T00:00:00Z',
-      }))
-      return reply.send({ data, has_more: false, first_id: data[0]!.id, last_id: data.at(-1)!.id })
+    async (_request, reply) =>
+      reply.send({ data: MODELS, has_more: false, first_id: MODELS[0]!.id, last_id: MODELS.at(-1)!.id }),
+  )
+
+  server.get(
+    '/v1/models/:model_id',
+    {
+      schema: {
+        tags,
+        summary: 'One model by alias',
+        params: z.object({ model_id: z.string().max(200) }),
+        response: replies(Model),
+      },
+    },
+    async ({ params }, reply) => {
+      const model = MODELS.find(({ id }) => id === params.model_id)
+      if (!model)
+        throw new ApiError(
+          'model_not_found',
+          'There is no such alias. Full names of models are handed to the agent as they are; whether they exist is not known here.',
+        )
+      return reply.send(model)
     },
   )
 
