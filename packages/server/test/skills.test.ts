@@ -155,6 +155,11 @@ describe('skills', () => {
     const first = await post('/v1/skills', SKILL, {}, key)
     const again = await post('/v1/skills', SKILL, {}, key)
     expect([again.body.id, again.headers.get('idempotent-replayed')]).toEqual([first.body.id, 'true'])
+    // As long as the first, and another skill.
+    const changed = { ...SKILL, 'greet/deep/more.txt': 'bows' }
+    const lengths = [SKILL, changed].map((files) => Object.values(files).reduce((sum, each) => sum + each.length, 0))
+    expect(lengths[0]).toBe(lengths[1])
+    expect((await post('/v1/skills', changed, {}, key)).body.code).toBe('idempotency_key_reused')
     const { id } = first.body
     const other = { 'wave/SKILL.md': MAIN.replace('greet', 'wave') }
     expect((await post(`/v1/skills/${id}/versions`, other)).body.code).toBe('validation_failed')

@@ -1,12 +1,25 @@
 import { Busboy, type BusboyHeaders } from '@fastify/busboy'
 import { ApiError } from '@troupe/protocol/error'
 import { MAX_SKILL_BYTES, MAX_SKILL_FILES } from '@troupe/protocol/skill'
+import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 
 /** A skill as it was sent; nothing of it has been looked at. */
-export interface SkillForm {
-  displayName: string | null
-  files: { path: string; content: Buffer }[]
+export class SkillForm {
+  readonly displayName: string | null
+  readonly files: { path: string; content: Buffer }[]
+
+  constructor(displayName: string | null, files: { path: string; content: Buffer }[]) {
+    this.displayName = displayName
+    this.files = files
+  }
+
+  /** What tells it from another one. */
+  toJSON(): object {
+    const hash = createHash('sha256')
+    for (const { path, content } of this.files) hash.update(JSON.stringify([path, content.length])).update(content)
+    return { display_name: this.displayName, sha256: hash.digest('base64url') }
+  }
 }
 
 const refused = (pointer: string, detail: string) =>
@@ -19,7 +32,7 @@ const refused = (pointer: string, detail: string) =>
 export async function readSkillForm(request: IncomingMessage): Promise<SkillForm> {
   const form = Promise.withResolvers<void>()
   const fail = (error: unknown) => form.reject(error)
-  const files: SkillForm['files'] = []
+  const files: { path: string; content: Buffer }[] = []
   let displayName: string | null = null
   let bytes = 0
   try {
@@ -67,5 +80,5 @@ export async function readSkillForm(request: IncomingMessage): Promise<SkillForm
   await form.promise
   if (files.length === 1 && files[0]!.path.toLowerCase().endsWith('.zip'))
     throw new ApiError('unsupported_feature', 'A skill is sent file by file; archives are not unpacked.')
-  return { displayName, files }
+  return new SkillForm(displayName, files)
 }

@@ -10,6 +10,7 @@ import {
 } from '@troupe/protocol/skill'
 import { PageQuery } from '@troupe/protocol/session'
 import type { FastifyRequest } from 'fastify'
+import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import { zip } from '../../lib/zip.ts'
 import { iso } from '../../log/wire.ts'
@@ -26,7 +27,7 @@ import {
 import type { SkillRow, SkillVersionRow } from '../../store/skills.ts'
 import { replies } from '../reply-schema.ts'
 import type { RouteContext, Server } from '../server.ts'
-import { readSkillForm } from '../skill-form.ts'
+import { readSkillForm, SkillForm } from '../skill-form.ts'
 
 const tags = ['Skills']
 const SKILL = '/v1/skills/:skill_id'
@@ -34,6 +35,8 @@ const VERSION = `${SKILL}/versions/:version`
 const SkillParams = z.object({ skill_id: z.string().max(256).describe('`skill_…`') })
 const VersionParams = SkillParams.extend({ version: z.string().max(256).describe('`skver_…` or `latest`') })
 const CONTENT: Record<number, z.ZodType<never>> = replies(z.string().describe('A zip archive')) as never
+/** In place of a form that is still to be read. */
+const FORM = Symbol('form')
 /** Skills that are received at once, at most: each is in memory. */
 const MAX_UPLOADS = 8
 
@@ -64,26 +67,29 @@ export function skillRoutes(server: Server, { sessions, cursors, clock }: RouteC
   const { skills } = sessions.store
   const of = ({ caller }: FastifyRequest): SkillContext => ({ skills, clock, workspaceId: caller.workspaceId })
   let uploads = 0
-  async function uploaded(request: FastifyRequest) {
-    if (!/^multipart\/form-data\b/i.test(request.headers['content-type'] ?? ''))
-      throw new ApiError('unsupported_media_type', 'A skill is uploaded as a form: multipart/form-data.')
+  const received = async (form: IncomingMessage): Promise<SkillForm> => {
     if (uploads >= MAX_UPLOADS)
       throw new ApiError('queue_full', `${uploads} skills are being uploaded, as many as may.`, { retryAfter: 5 })
     uploads++
     try {
-      const { files, displayName } = await readSkillForm(request.raw)
-      return { content: skillContent(files), displayName }
+      return await readSkillForm(form)
     } finally {
       uploads--
     }
+  }
+  const uploaded = ({ body }: FastifyRequest): SkillForm => {
+    if (body instanceof SkillForm) return body
+    throw new ApiError('unsupported_media_type', 'A skill is uploaded as a form: multipart/form-data.')
   }
   const next = (scope: unknown[], more: boolean, last: { createdAt: number; id: string } | undefined) =>
     more && last ? cursors.encode({ at: last.createdAt, id: last.id, backward: false }, scope) : null
 
   // Forms are read here and nowhere else.
   void server.register(async (plain) => {
-    plain.addContentTypeParser('multipart/form-data', (request, _form, done) => {
-      done(null, { content_length: request.headers['content-length'] ?? null })
+    plain.addContentTypeParser('multipart/form-data', (_request, _form, done) => done(null, FORM))
+    // Read before the route, so that an Idempotency-Key is compared with what is in the form.
+    plain.addHook('preValidation', async (request) => {
+      if (request.body === FORM) request.body = await received(request.raw)
     })
     const scope = plain as Server
     scope.post(
@@ -100,8 +106,8 @@ export function skillRoutes(server: Server, { sessions, cursors, clock }: RouteC
       async (request, reply) => {
         const id = doneBefore(request)
         if (id !== null) return reply.send(skillToWire(await requireSkill(of(request), id)))
-        const { content, displayName } = await uploaded(request)
-        const row = await createSkill(of(request), content, displayName, (made) => effect(request, made))
+        const { files, displayName } = uploaded(request)
+        const row = await createSkill(of(request), skillContent(files), displayName, (made) => effect(request, made))
         return reply.send(skillToWire(row))
       },
     )
@@ -121,8 +127,8 @@ export function skillRoutes(server: Server, { sessions, cursors, clock }: RouteC
         const id = doneBefore(request)
         if (id !== null) return reply.send(versionToWire(await requireVersion(of(request), skill_id, id)))
         await requireSkill(of(request), skill_id)
-        const { content } = await uploaded(request)
-        const row = await addVersion(of(request), skill_id, content, (made) => effect(request, made))
+        const { files } = uploaded(request)
+        const row = await addVersion(of(request), skill_id, skillContent(files), (made) => effect(request, made))
         return reply.send(versionToWire(row))
       },
     )
