@@ -59,6 +59,7 @@ export const CHANGES: Record<EventType, Change | null> = {
   }),
   'session.files_persisted': null,
   'session.setup_started': null,
+  'session.worktree_created': null,
   'session.setup_command': null,
   'session.forked': null,
   'session.rewound': null,

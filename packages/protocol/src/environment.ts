@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { BranchName } from './repository.ts'
 import { Metadata, page, PageQuery } from './session.ts'
 
 /** Environments of one workspace, archived ones too. */
@@ -45,6 +46,22 @@ const Setup = z
 
 const AbsolutePath = z.string().min(1).max(4096).regex(/^\//, 'must be an absolute path')
 
+const Worktree = z
+  .strictObject({
+    repository: AbsolutePath.describe('A git repository on this machine'),
+    base: BranchName.nullish().describe('A branch, tag or commit of it to begin at; null: what its HEAD is then'),
+    branch_prefix: z
+      .string()
+      .max(100)
+      .regex(
+        /^[A-Za-z0-9][A-Za-z0-9_-]*(\/[A-Za-z0-9][A-Za-z0-9_-]*)*[/-]?$/,
+        'must be the beginning of the name of a branch',
+      )
+      .nullish()
+      .describe("Before the session's uuid in the name of its branch; null: `troupe/`"),
+  })
+  .describe('Sessions that name no `cwd` each have a worktree of it as their workdir')
+
 const Place = {
   cwd_root: AbsolutePath.nullish().describe(
     'Folder that workdirs are made in for sessions that name no `cwd`; null: in the data folder',
@@ -60,6 +77,7 @@ const Place = {
     .max(3600)
     .nullish()
     .describe('Seconds that all of `setup` may take; null: 600'),
+  worktree: Worktree.nullish(),
 }
 
 /** Names of hosts as the sandbox takes them: `example.com`, `*.example.com`. */
@@ -120,10 +138,16 @@ interface PlaceConfig {
   env_names: string[] | null
   limits: Record<'max_turns' | 'turn_timeout_seconds' | 'max_queue_seconds', number | null>
 }
+export interface WorktreeConfig {
+  repository: string
+  base: string | null
+  branch_prefix: string
+}
 /** Absent in environments, and in sessions' copies of them, that were made before there was a setup. */
 export interface SetupConfig {
   setup?: string[]
   setup_timeout_seconds?: number | null
+  worktree?: WorktreeConfig | null
 }
 export type NetworkingConfig =
   | { type: 'unrestricted' }

@@ -147,6 +147,7 @@ export const EVENT_TYPES = {
   'session.updated': 'title, metadata, resources or the place in the queue changed',
   'session.setup_started': 'the commands that prepare the workdir begin to run, before the first turn',
   'session.setup_command': 'one of those commands has ended: how, and the end of what it said',
+  'session.worktree_created': 'the workdir is a worktree of its own, on a branch of its own',
   'session.queued': 'a turn waits for its slot',
   'session.status_running': 'the session has work',
   'session.status_rescheduled': 'a passing failure; the turn is tried again',

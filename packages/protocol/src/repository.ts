@@ -3,7 +3,7 @@ import { z } from 'zod'
 /** Repositories of one session, at most. */
 export const MAX_REPOSITORIES = 20
 
-const BranchName = z
+export const BranchName = z
   .string()
   .min(1)
   .max(255)

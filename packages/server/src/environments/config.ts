@@ -5,6 +5,7 @@ import {
   MAX_ENVIRONMENT_BYTES,
   type NetworkingConfig,
   type SetupConfig,
+  type WorktreeConfig,
 } from '@troupe/protocol/environment'
 import { ApiError, type FieldError } from '@troupe/protocol/error'
 import { refusedEnvName } from '../agents/env-policy.ts'
@@ -65,6 +66,11 @@ function confined(param: Param<'sandbox'> | Param<'cloud'>, before: EnvironmentC
     }
   }
   // They would run beside the sandbox, which is the agent's own.
+  if (param.worktree)
+    throw new ApiError(
+      'unsupported_feature',
+      'A worktree is written in its repository too, which an environment that confines commands does not let them; use type "local".',
+    )
   if (param.setup?.length)
     throw new ApiError(
       'unsupported_feature',
@@ -85,10 +91,17 @@ export const isConfined = (config: EnvironmentConfig): boolean =>
 
 type Place = Omit<Config<'sandbox'>, 'type' | 'networking' | 'filesystem'>
 
+/** Replaced whole: its fields say one thing together. */
+function worktree(given: Param<'local'>['worktree'], before: SetupConfig): WorktreeConfig | null {
+  if (given == null) return given === undefined ? (before.worktree ?? null) : null
+  const { repository, base = null, branch_prefix } = given
+  return { repository, base, branch_prefix: branch_prefix ?? 'troupe/' }
+}
+
 function setup(param: Param<'local'>, before: EnvironmentConfig | null): SetupConfig {
   const old = (before ?? {}) as SetupConfig
   const { setup: commands = old.setup, setup_timeout_seconds: seconds = old.setup_timeout_seconds } = param
-  return { setup: commands ?? [], setup_timeout_seconds: seconds ?? null }
+  return { setup: commands ?? [], setup_timeout_seconds: seconds ?? null, worktree: worktree(param.worktree, old) }
 }
 
 function place(param: Param<'local'> | Param<'sandbox'>, before: Place | null): Place {

@@ -28,6 +28,7 @@ const OURS = new Set<EventType>([
   'session.rewound',
   'session.setup_command',
   'session.setup_started',
+  'session.worktree_created',
   'turn.started',
   'turn.resumed',
   'turn.completed',

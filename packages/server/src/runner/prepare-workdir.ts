@@ -1,8 +1,10 @@
 import type { SessionError } from '@troupe/protocol/event'
 import { RepositoryProblem } from '../repositories/clone.ts'
 import { mountResources } from '../sessions/mount-resources.ts'
+import { pendingWorktree } from '../sessions/worktree.ts'
 import type { SessionRow, TurnRow } from '../store/store.ts'
 import { NOTHING_USED } from './agent-account.ts'
+import { makeWorktree } from './make-worktree.ts'
 import { watchInbox } from './inbox.ts'
 import type { EndedTurn } from './run-turn.ts'
 import { repositoryFailed, serverRestarted, setupFailed } from './session-errors.ts'
@@ -11,8 +13,8 @@ import { pendingSetup, setUp, SetupProblem } from './set-up.ts'
 import { brokenOff } from './turn-outcome.ts'
 
 /**
- * Puts into a workdir what is to be there before the agent of a turn begins: clones, files, what the setup makes. An
- * interrupt ends a clone or a command of the setup. Null: all is there, and its snapshot is taken. Rejects where the
+ * Puts into a workdir what is to be there before the agent of a turn begins: a worktree, clones, files, what the setup makes. An
+ * interrupt ends git or a command of the setup. Null: all is there, and its snapshot is taken. Rejects where the
  * disk refuses.
  */
 export async function prepareWorkdir(
@@ -27,12 +29,16 @@ export async function prepareWorkdir(
   const mount = async (signal: AbortSignal) => {
     signal.throwIfAborted()
     mounting = true
+    await makeWorktree(context, session, turn, signal)
     await mountResources(sessions, session, signal)
     await setUp(context, session, turn, session.epoch, signal)
   }
   const before = (signal: AbortSignal) =>
     snapshots.before(session, turn.id, turn.resume !== null, ending, () => mount(signal))
-  const slow = pendingSetup(session).length > 0 || (await sessions.store.repositories.list(session.id)).length > 0
+  const slow =
+    pendingWorktree(session) !== null ||
+    pendingSetup(session).length > 0 ||
+    (await sessions.store.repositories.list(session.id)).length > 0
   if (!slow) {
     await before(ending)
     return null

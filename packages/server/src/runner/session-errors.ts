@@ -114,9 +114,9 @@ export const repositoryFailed = (error: unknown): SessionError | null =>
     ? { ...exhausted(error.type, error.message, { resource_id: error.resourceId }), type: error.type }
     : null
 
-/** A command of the environment's setup did not do its work; null for every other failure. */
+/** A command of the environment's setup did not do its work, or there is no worktree; null for every other failure. */
 export const setupFailed = (error: unknown): SessionError | null =>
-  error instanceof SetupProblem ? exhausted('setup_failed', error.message, error.details) : null
+  error instanceof SetupProblem ? exhausted(error.code, error.message, error.details) : null
 
 /** The server itself failed to run the turn. */
 export const couldNotRun = (message: string): SessionError =>

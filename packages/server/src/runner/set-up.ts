@@ -17,9 +17,11 @@ const MASK = '[hidden]'
 export class SetupProblem extends Error {
   override readonly name = 'SetupProblem'
   readonly details: Record<string, unknown>
-  constructor(message: string, details: Record<string, unknown>) {
+  readonly code: 'setup_failed' | 'worktree_failed'
+  constructor(message: string, details: Record<string, unknown>, code: SetupProblem['code'] = 'setup_failed') {
     super(message)
     this.details = details
+    this.code = code
   }
 }
 

@@ -12,6 +12,8 @@ const NOT_OF_THE_PROCESS = new Set([
   'retention',
   'deploymentId',
   'setUp',
+  'worktree',
+  'worktreeFrom',
 ])
 
 /**

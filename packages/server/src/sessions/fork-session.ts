@@ -14,6 +14,7 @@ import type { Idempotency } from './create-session.ts'
 import { asApiError } from './diff-session.ts'
 import { sessionWithin } from './key-policy.ts'
 import { newEvent } from './new-event.ts'
+import { copiedWorktree } from './worktree.ts'
 import { makeWorkdir, removeFolders } from './session-folders.ts'
 import { forkedRepositories } from './session-repositories.ts'
 import { transcriptRewriter } from './rewrite-transcript.ts'
@@ -64,8 +65,14 @@ export async function forkSession(
       const files = share
         ? { files: 'share', not_restored: [] }
         : await asApiError(() => copyFiles(context, source, id, cwd, point))
+      const worktree = share ? {} : await copiedWorktree(source, cwd)
       const at = context.clock.now()
-      const row = await sessionWithin(caller, forkOf(source, caller, id, cwd, body, point, at), settings.defaultModel)
+      const fork = forkOf(source, caller, id, cwd, body, point, at)
+      const row = await sessionWithin(
+        caller,
+        { ...fork, options: { ...fork.options, ...worktree } },
+        settings.defaultModel,
+      )
       await store.branches.createFork(row, await forkPlan(context, source, row, point), {
         sessionId: id,
         at,
@@ -136,7 +143,14 @@ function forkOf(
   at: number,
 ): SessionRow {
   // What its setup left in the home is not copied, so it runs for the fork too.
-  const { rewinds: _, deploymentId: _deployment, setUp: _setUp, ...options } = source.options
+  const {
+    rewinds: _,
+    deploymentId: _deployment,
+    setUp: _setUp,
+    worktree: _worktree,
+    worktreeFrom: _from,
+    ...options
+  } = source.options
   return {
     ...source,
     id,

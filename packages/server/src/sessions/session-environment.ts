@@ -2,6 +2,8 @@ import type { Policy } from '@troupe/protocol/access'
 import type { EnvironmentConfig } from '@troupe/protocol/environment'
 import { ApiError } from '@troupe/protocol/error'
 import { fits } from '../agents/wildcards.ts'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { SessionOptions } from '../store/store.ts'
 import { assertWorkdir } from './admission.ts'
 import type { Caller } from './caller.ts'
@@ -37,6 +39,16 @@ export function assertNames(environment: Environment | undefined, env: Record<st
     )
 }
 
+/** Throws `cwd_not_found`, and `validation_failed` for a folder that git does not keep. */
+async function assertRepository(folder: string): Promise<void> {
+  await assertWorkdir(folder)
+  if (['.git', 'HEAD'].some((name) => existsSync(join(folder, name)))) return
+  const detail = `${JSON.stringify(folder)} is no git repository.`
+  throw new ApiError('validation_failed', `config.worktree.repository: ${detail}`, {
+    errors: [{ pointer: '/config/worktree/repository', code: 'invalid_value', detail }],
+  })
+}
+
 /** Whether a policy says what agents may do: commands of a setup run without being asked about. */
 const bounds = ({ cwd_roots, permission_modes, disallowed_tools, env_names }: Policy): boolean =>
   [cwd_roots, permission_modes, disallowed_tools, env_names].some((bound) => bound != null)
@@ -61,13 +73,16 @@ export async function assertMaySave({ policies }: Pick<Caller, 'policies'>, conf
           `The policy of the ${kind} does not let environments have setup commands, which nobody judges; it would with "setup": true.`,
         )
   if (!('cwd_root' in config)) return
+  const repository = 'worktree' in config && config.worktree ? config.worktree.repository : null
+  if (repository !== null) await assertRepository(repository)
   if (config.cwd_root !== null) await assertWorkdir(config.cwd_root)
   for (const { kind, policy } of policies) {
-    if (config.cwd_root !== null && policy.cwd_roots && !(await liesIn(config.cwd_root, policy.cwd_roots)))
-      throw new ApiError(
-        'cwd_not_allowed',
-        `The policy of the ${kind} does not have the folder ${JSON.stringify(config.cwd_root)}.`,
-      )
+    for (const folder of [config.cwd_root, repository])
+      if (folder !== null && policy.cwd_roots && !(await liesIn(folder, policy.cwd_roots)))
+        throw new ApiError(
+          'cwd_not_allowed',
+          `The policy of the ${kind} does not have the folder ${JSON.stringify(folder)}.`,
+        )
     const strange =
       policy.env_names &&
       Object.keys(config.env).find((name) => !policy.env_names!.some((pattern) => fits(pattern, name, true)))

@@ -4,6 +4,7 @@ import { chmod, mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { SessionOptions } from '../store/store.ts'
 import { sessionPaths } from './admission.ts'
+import { forgetWorktree } from './worktree.ts'
 import { temporaryRoot } from './temporary-root.ts'
 
 /** The folder that an environment has workdirs made in; null: each lies in its session's own folder. */
@@ -49,6 +50,7 @@ export async function removeFolders(sessionsDir: string, sessionId: string): Pro
   if (elsewhere !== null && basename(elsewhere) === idToUuid(sessionId)) await removeTree(elsewhere)
   const temporary = temporaryRoot(dirname(sessionsDir))
   if (temporary !== null) await removeTree(join(temporary, idToUuid(sessionId)))
+  await forgetWorktree(sessionsDir, sessionId)
   await removeTree(root)
 }
 

@@ -120,6 +120,10 @@ export interface SessionOptions {
   environment?: { id: string; config: EnvironmentConfig }
   /** The setup of its environment has run in its workdir and its home. */
   setUp?: true
+  /** Its workdir is this worktree; absent: it is still to be made, if its environment has one. `branch` null: its agent made a repository of its own of it. */
+  worktree?: { repository: string; branch: string | null }
+  /** The commit that the worktree of a fork begins at; its files are there already. */
+  worktreeFrom?: string
   /** Where it comes from. */
   forkedFrom?: { session_id: string; event_id: string | null }
 }
