@@ -12,7 +12,7 @@ ensureInstalled()
 const only = process.argv.slice(2)
 const env = environment()
 for (const name of Object.keys(env))
-  if (/^(ANTHROPIC_|CLAUDE_|TROUPE_|AWS_|GOOGLE_|VERTEX_)/.test(name)) delete env[name]
+  if (/^(ANTHROPIC_|CLAUDE_|TROUPE_|AWS_|GOOGLE_|VERTEX_|OTEL_)/.test(name)) delete env[name]
 
 // The Agent SDK's advice about its own options is not news here.
 env.NODE_OPTIONS = `${env.NODE_OPTIONS ?? ''} --disable-warning=CLAUDE_SDK_CAN_USE_TOOL_SHADOWED`.trim()

@@ -56,6 +56,9 @@ export const Turn = z
     cache: PromptCache.nullable(),
     model_requests: z.number().int().nullable(),
     files: z.array(OutputFile).describe('What its agent left in `outputs/`, new or another than before'),
+    trace_id: z
+      .string()
+      .describe('Its trace: that of the `traceparent` of the request that it came with, or one of its own'),
     created_at: z.string(),
     started_at: z.string().nullable(),
     ended_at: z.string().nullable(),

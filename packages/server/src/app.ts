@@ -14,10 +14,11 @@ import type { Config } from './config.ts'
 import { buildServer, type HttpServer } from './http/server.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Logger, silentLogger } from './lib/logger.ts'
-import { EventLog } from './log/event-log.ts'
+import { EventLog, observers } from './log/event-log.ts'
 import { Previews } from './log/previews.ts'
 import { Wakeups } from './log/wakeups.ts'
 import { Metrics } from './metrics/metrics.ts'
+import { makeTracer } from './tracing/make-tracer.ts'
 import { callerOf } from './access/authenticate.ts'
 import { Scheduler } from './deployments/scheduler.ts'
 import { NotedUse } from './access/noted-use.ts'
@@ -95,6 +96,8 @@ const IDEMPOTENCY_MS = 24 * 3_600_000
 const OUTBOX_MS = 3 * 24 * 3_600_000
 const SWEEP_EVERY_MS = 3_600_000
 const DAY_MS = 24 * 3_600_000
+/** Time that a server which stops gives to the traces that are still to be sent, in ms. */
+const TRACES_MS = 2_000
 
 /**
  * Builds every part once, starts them in order, and answers when requests are served. Throws `DataFolderInUse` and
@@ -138,15 +141,19 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     if (demoModel && !options.demoModel) undo.push(() => demoModel.close())
     const kept = chooseProxy(config, source, demoModel?.url ?? null)
     const model = { ...source, note: source.note + kept.note }
-    const proxy = kept.credential && new CredentialProxy(kept.credential, config.env, logger)
+    const metrics = new Metrics()
+    const tracer = config.otlp && makeTracer(config.otlp, { store, metrics, logger, version })
+    if (tracer) undo.push(() => tracer.stop(TRACES_MS))
+    const proxy =
+      kept.credential &&
+      new CredentialProxy(kept.credential, config.env, logger, (session) => tracer?.current(session) ?? null)
     if (proxy) {
       await proxy.start()
       undo.push(() => proxy.stop())
     }
     const containment = detectContainment(options.containment)
     const wakeups = new Wakeups()
-    const metrics = new Metrics()
-    const log = new EventLog(store, wakeups, metrics)
+    const log = new EventLog(store, wakeups, tracer ? observers(metrics, tracer) : metrics)
     const previews = new Previews(wakeups)
     const sessionsDir = join(config.data_dir, 'sessions')
     const git = new Git(config.env.PATH)

@@ -43,6 +43,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'retention', status: 'yes' },
   { id: 'audit_log', status: 'yes' },
   { id: 'metrics', status: 'yes' },
+  { id: 'traces', status: 'yes' },
   { id: 'packaging', status: 'yes' },
   { id: 'outcomes', status: 'not yet' },
   { id: 'vaults', status: 'not yet' },

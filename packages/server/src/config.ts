@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { sourceProblem } from './lib/git-source.ts'
 import { isLoopback } from './lib/loopback.ts'
 import { memoryLimit } from './lib/memory-limit.ts'
+import { type OtlpTarget, otlpTarget } from './lib/otlp-target.ts'
 
 /** About what a working agent and its tools take, in bytes: 0.3–2 GB were measured. */
 const MEMORY_PER_AGENT = 1.5e9
@@ -148,6 +149,8 @@ export type Setting = keyof Settings
 /** The settings, and the environment they were read in; only this module reads `process.env`. */
 export interface Config extends Settings {
   env: NodeJS.ProcessEnv
+  /** Where traces go, by the variables of OpenTelemetry; null: nowhere. */
+  otlp: OtlpTarget | null
 }
 
 /** All that is wrong with a configuration, at once. */
@@ -220,6 +223,12 @@ export function loadConfig(sources: ConfigSources = {}): Config {
     const problem = sourceProblem(source)
     if (problem !== null) problems.push(`${from.get('git_sources') ?? 'git_sources'}: ${problem}`)
   }
+  let otlp: OtlpTarget | null = null
+  try {
+    otlp = otlpTarget(env)
+  } catch (error) {
+    problems.push((error as Error).message)
+  }
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
   const path = (text: string) => (isAbsolute(text) ? text : resolve(cwd, text))
   const settings = parsed.data
@@ -230,6 +239,7 @@ export function loadConfig(sources: ConfigSources = {}): Config {
     agents_dir: settings.agents_dir && path(settings.agents_dir),
     agent_executable: settings.agent_executable && path(settings.agent_executable),
     env,
+    otlp,
   }
 }
 

@@ -265,6 +265,7 @@ describe('turns', () => {
     expect(first).toEqual({
       type: 'turn',
       files: [],
+      trace_id: expect.stringMatching(/^[0-9a-f]{32}$/),
       id: expect.stringMatching(/^turn_/),
       session_id: id,
       number: 1,

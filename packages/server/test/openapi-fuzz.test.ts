@@ -219,6 +219,8 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
   answered.add('POST /v1/sessions/{session_id}/rewind')
   // Of a file nothing can be changed.
   answered.add('POST /v1/sessions/{session_id}/resources/{resource_id}')
+  // A session must be idle with a conversation to compact, which is chance too.
+  answered.add('POST /v1/sessions/{session_id}/compact')
   // Whether a delivery is there when it is asked for is chance; its own tests ask.
   answered.add('GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries/{delivery_id}')
   const unanswered = () =>

@@ -7,6 +7,7 @@ import type { AccessContext } from '../access/context.ts'
 import type { RateLimits } from '../access/rate-limit.ts'
 import { type Caller, holds, LOCAL_CALLER, NOBODY } from '../sessions/caller.ts'
 import type { SessionContext } from '../sessions/context.ts'
+import { formatTraceparent, parseTraceparent } from '../tracing/trace-context.ts'
 import { type Credential, credentialOf } from './credentials.ts'
 import { type Need, needOf } from './needs.ts'
 import type { Server } from './server.ts'
@@ -69,6 +70,11 @@ export function callers(server: Server, context: CallerContext): void {
     noteUse(request.caller.principal)
     answering.set(reply, credential.secret)
     reply.raw.once('close', () => answering.delete(reply))
+  })
+
+  server.addHook('onRequest', async (request) => {
+    const trace = parseTraceparent(request.headers.traceparent)
+    if (trace) request.caller = { ...request.caller, traceparent: formatTraceparent(trace) }
   })
 
   server.addHook('preHandler', async (request) => {

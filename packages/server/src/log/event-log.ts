@@ -34,6 +34,16 @@ export interface CommitObserver {
   refused(error: unknown): void
 }
 
+/** Tells several. */
+export const observers = (...all: CommitObserver[]): CommitObserver => ({
+  committed: (events, seconds) => {
+    for (const each of all) each.committed(events, seconds)
+  },
+  refused: (error) => {
+    for (const each of all) each.refused(error)
+  },
+})
+
 interface Recent {
   readers: number
   /** Consecutive, newest last. */

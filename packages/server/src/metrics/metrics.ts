@@ -34,6 +34,7 @@ export class Metrics implements CommitObserver {
   readonly #readers: Gauge
   readonly #dropped: Counter
   readonly #came: Counter
+  readonly #spans: Counter
   readonly #state: Record<
     | 'sessions'
     | 'queued'
@@ -86,6 +87,12 @@ export class Metrics implements CommitObserver {
       labelNames: ['how'],
       registers,
     })
+    this.#spans = new Counter({
+      name: 'troupe_trace_spans_total',
+      help: 'Spans of traces that were delivered, and that were dropped: the endpoint did not take them, or was too slow.',
+      labelNames: ['outcome'],
+      registers,
+    })
     this.#state = {
       sessions: gauge('troupe_sessions', 'Sessions by status.', ['status']),
       queued: gauge('troupe_queue_depth', 'Sessions that wait for a slot.'),
@@ -131,6 +138,10 @@ export class Metrics implements CommitObserver {
 
   agentCame(how: 'cold' | 'resume' | 'live' | 'spare'): void {
     this.#came.inc({ how })
+  }
+
+  spansWent(outcome: 'sent' | 'dropped', spans: number): void {
+    this.#spans.inc({ outcome }, spans)
   }
 
   readerCame(): void {

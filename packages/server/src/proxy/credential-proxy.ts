@@ -38,12 +38,22 @@ export class CredentialProxy implements Service {
   readonly #credential: Credential
   readonly #env: NodeJS.ProcessEnv
   readonly #logger: Logger
+  readonly #traceparent: (sessionId: string) => string | null
   readonly #standIns = new StandIns()
   readonly #agent: HttpAgent
   readonly #server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: 0, keepAliveTimeout: 0 })
 
-  /** `env`: the server's, for the way to the endpoint: `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`. Throws where that cannot be read. */
-  constructor(credential: Credential, env: NodeJS.ProcessEnv, logger: Logger) {
+  /**
+   * `env`: the server's, for the way to the endpoint: `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`. Throws
+   * where that cannot be read. `traceparent`: what requests of a session carry now, for an endpoint that traces.
+   */
+  constructor(
+    credential: Credential,
+    env: NodeJS.ProcessEnv,
+    logger: Logger,
+    traceparent: (sessionId: string) => string | null = () => null,
+  ) {
+    this.#traceparent = traceparent
     this.#credential = credential
     this.#env = env
     this.#logger = logger
@@ -126,7 +136,10 @@ export class CredentialProxy implements Service {
       port: base.port || undefined,
       method: request.method,
       path: base.pathname.replace(/\/$/, '') + path + (query === undefined ? '' : `?${query}`),
-      headers: outgoing(request.method, request.rawHeaders, request.headers, shown, this.#credential),
+      headers: traced(
+        outgoing(request.method, request.rawHeaders, request.headers, shown, this.#credential),
+        this.#traceparent(sessionId),
+      ),
       setHost: false,
     })
     onward.once('response', (answer) => {
@@ -159,6 +172,12 @@ export class CredentialProxy implements Service {
     if (request.method === 'POST') request.pipe(onward)
     else onward.end()
   }
+}
+
+/** An agent that traces by itself says more than we know. */
+function traced(headers: string[], traceparent: string | null): string[] {
+  const told = headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'traceparent')
+  return traceparent === null || told ? headers : [...headers, 'Traceparent', traceparent]
 }
 
 /** An answer of the proxy itself, in the words of the API that it stands for. */

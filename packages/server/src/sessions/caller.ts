@@ -14,6 +14,8 @@ export interface Caller {
   policies: readonly PolicyOf[]
   /** A token's: nothing but this session. */
   sessionId: string | null
+  /** The `traceparent` of the request; absent: it has none, or none that can be read. */
+  traceparent?: string
 }
 
 /** A policy, and whose it is: what is counted is counted under that. */

@@ -17,13 +17,15 @@ export async function compactSession(
   sessionId: string,
   { instructions }: CompactSession,
   idempotency: Idempotency | null,
+  traceparent?: string,
 ): Promise<EventRow> {
   const { agent } = await requireSession(context, sessionId)
   assertCanRun(context.settings, agent.permission_mode)
   const id = newId('sevt')
   // One line, or the agent would read the rest as another prompt.
   const text = `/compact ${(instructions ?? '').replace(/\s+/g, ' ')}`.trim()
-  const input = { id, content: [{ type: 'text' as const, text }], text, clientId: null, command: 'compact' as const }
+  const content = [{ type: 'text' as const, text }]
+  const input = { id, content, text, clientId: null, command: 'compact' as const, traceparent }
   await changeSession(context, sessionId, (state, at) => {
     if (state.session.turnCount === 0)
       throw new ApiError('nothing_to_compact', `Session ${sessionId} has no conversation yet.`)

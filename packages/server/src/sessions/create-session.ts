@@ -217,9 +217,11 @@ export async function createSession(
   const { deployment } = request
   const origin = deployment ? { ...options, deploymentId: deployment.id } : options
   const row = emptySession(id, caller, request, cwd, origin, at)
-  const inputs = request.inputs.map((input) =>
-    input.clientId === null ? input : { ...input, id: idOfClient(id, input.clientId) },
-  )
+  const inputs = request.inputs.map((input) => ({
+    ...input,
+    ...(input.clientId !== null && { id: idOfClient(id, input.clientId) }),
+    traceparent: caller.traceparent,
+  }))
   const created = newEvent('session.created', null, at, {
     agent_id: request.agent.id,
     model_source: options.modelSource,

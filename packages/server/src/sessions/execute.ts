@@ -80,7 +80,7 @@ async function resume(
   assertEnv(request.env ?? {})
   if (request.cwd !== undefined) await assertWorkdir(request.cwd)
   await assertDailyBudget(context, caller)
-  const input = newInput([{ type: 'text', text: request.prompt }], null)
+  const input = { ...newInput([{ type: 'text', text: request.prompt }], null), traceparent: caller.traceparent }
   await changeSession(context, id, async (state, at) => {
     const { session } = state
     if (originStatus(session) === 'running' || session.status === 'running' || session.status === 'rescheduling')

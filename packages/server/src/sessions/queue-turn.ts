@@ -21,6 +21,8 @@ export interface Input {
   command?: 'compact'
   /** Of what the agent is told besides an input: that input. */
   accompanies?: string
+  /** The `traceparent` of the request that it came with. */
+  traceparent?: string | undefined
 }
 
 /** Where the origin API joins a resumed prompt to what came before. */
@@ -99,6 +101,7 @@ export function queueTurn(
     runningSince: null,
     resume: null,
     recoveries: [],
+    ...(inputs[0]?.traceparent !== undefined && { traceparent: inputs[0].traceparent }),
   }
   const wakes = session.status === 'idle' && openTurns.length === 0
   const events = inputs.map((input) => inputEvent(input, turn.id))

@@ -31,6 +31,7 @@ export async function sendEvents(
   sessionId: string,
   events: InputEvent[],
   idempotency: Idempotency | null,
+  traceparent?: string,
 ): Promise<EventRow[]> {
   const session = await requireSession(context, sessionId)
   const sent = accompanied(events.map((event) => parseInput(sessionId, event)))
@@ -40,7 +41,7 @@ export async function sendEvents(
     if ('mode' in entry && entry.threadId) await requireThread(context, sessionId, entry.threadId)
   const ids = JSON.stringify({ event_ids: sent.map(idOf) })
   await changeSession(context, sessionId, async (state, at) => {
-    const inputs = await newInputs(context, sessionId, sent)
+    const inputs = (await newInputs(context, sessionId, sent)).map((input) => ({ ...input, traceparent }))
     let decision: Decision = {}
     const add = (next: Decision) => (decision = mergeDecisions(decision, next))
     for (const entry of sent)

@@ -6,6 +6,7 @@ import type { Turn } from '@troupe/protocol/turn'
 import { iso, isoOr } from '../log/wire.ts'
 import type { ApprovalRow } from '../store/approvals.ts'
 import type { ApprovalSettings, SessionRow, Store, TurnRow } from '../store/store.ts'
+import { traceOfTurn } from '../tracing/trace-context.ts'
 import { type Admission, queueToWire } from './queue-status.ts'
 import { budgetToWire } from './budget.ts'
 import { contextToWire } from './context-usage.ts'
@@ -146,6 +147,7 @@ export function turnToWire(turn: TurnRow): Turn {
     cache: turn.cache,
     model_requests: turn.modelRequests,
     files: turn.files ?? [],
+    trace_id: traceOfTurn(turn).traceId,
     created_at: iso(turn.createdAt),
     started_at: isoOr(turn.startedAt),
     ended_at: isoOr(turn.endedAt),

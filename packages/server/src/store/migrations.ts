@@ -395,4 +395,6 @@ export const MIGRATIONS: readonly string[] = [
   OUTPUTS_MIGRATION,
   REPOSITORIES_MIGRATION,
   AUDIT_MIGRATION,
+  // The trace of the request that a turn came with.
+  'alter table turns add column traceparent text',
 ]

@@ -143,6 +143,7 @@ export function turnFromRow(row: TurnsTable): TurnRow {
     resume: row.resume as TurnRow['resume'],
     recoveries: parse(row.recoveries),
     ...(row.files !== null && { files: parse<NonNullable<TurnRow['files']>>(row.files) }),
+    ...(row.traceparent !== null && { traceparent: row.traceparent }),
   }
 }
 
@@ -168,6 +169,7 @@ export function turnToRow(turn: TurnRow): TurnsTable {
     resume: turn.resume,
     recoveries: json(turn.recoveries),
     files: jsonOr(turn.files ?? null),
+    traceparent: turn.traceparent ?? null,
   }
 }
 

@@ -80,6 +80,7 @@ export interface TurnsTable {
   resume: string | null
   recoveries: string
   files: string | null
+  traceparent: string | null
 }
 
 export interface ThreadsTable {

@@ -221,6 +221,8 @@ export interface TurnRow {
   recoveries: number[]
   /** What its agent left; absent: nothing. */
   files?: OutputFile[]
+  /** The `traceparent` of the request that it came with; absent: none. */
+  traceparent?: string
 }
 
 export type TurnPatch = Partial<Omit<TurnRow, 'id' | 'sessionId' | 'number' | 'createdAt'>>

@@ -45,7 +45,7 @@ export function contextRoutes(server: Server, { sessions }: RouteContext): void 
       const effect = request.replayEffect && (JSON.parse(request.replayEffect) as { event_ids: string[] })
       const event = effect
         ? await sessions.store.readEvent(id, effect.event_ids[0]!)
-        : await compactSession(sessions, id, request.body, request.idempotency)
+        : await compactSession(sessions, id, request.body, request.idempotency, request.caller.traceparent)
       return reply.send({ data: event ? [eventToWire(event)] : [] })
     },
   )

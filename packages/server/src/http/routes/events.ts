@@ -46,7 +46,7 @@ export function eventRoutes(server: Server, context: RouteContext): void {
         ? (await Promise.all(effect.event_ids.map((event) => store.readEvent(id, event)))).filter(
             (event) => event !== null,
           )
-        : await sendEvents(sessions, id, request.body.events, request.idempotency)
+        : await sendEvents(sessions, id, request.body.events, request.idempotency, request.caller.traceparent)
       const wait = preferredWait(request)
       if (wait > 0) await waitForIdle(context, id, wait, callerGone(reply, context.closing))
       return reply.send({ data: events.map(eventToWire) })

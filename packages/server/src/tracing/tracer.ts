@@ -1,0 +1,92 @@
+import type { Logger } from '../lib/logger.ts'
+import type { CommitObserver } from '../log/event-log.ts'
+import type { EventRow, Store } from '../store/store.ts'
+import type { SpanExporter } from './span-exporter.ts'
+import { formatTraceparent, traceOfTurn } from './trace-context.ts'
+import { turnSpans } from './turn-spans.ts'
+
+/** Turns that have ended and are still to be read, at most; those beyond leave no trace, which is counted. */
+const MAX_TURNS = 1_000
+/** Events of one turn that are looked at, at most. */
+const MAX_EVENTS = 20_000
+const PAGE = 1_000
+const BEGINS = new Set(['turn.started', 'turn.resumed'])
+const ENDS = new Set(['turn.completed', 'turn.failed', 'turn.cancelled'])
+
+/**
+ * Tells each turn that ends as a trace. Spans are a projection of the log: they are read from it behind the turn, so that
+ * they cost a running session nothing and a server that dies loses the traces of the turns that have just ended, no more.
+ */
+export class Tracer implements CommitObserver {
+  readonly #store: Store
+  readonly #exporter: SpanExporter
+  readonly #logger: Logger
+  readonly #missed: () => void
+  readonly #ended: { sessionId: string; turnId: string }[] = []
+  /** Where the sessions at work stand, by session. */
+  readonly #current = new Map<string, string>()
+  #reading: Promise<void> | null = null
+
+  /** `missed` is called for each turn that leaves no trace. */
+  constructor(store: Store, exporter: SpanExporter, logger: Logger, missed: () => void) {
+    this.#store = store
+    this.#exporter = exporter
+    this.#logger = logger
+    this.#missed = missed
+  }
+
+  committed(events: readonly EventRow[]): void {
+    for (const { type, sessionId, turnId } of events) {
+      if (turnId !== null && BEGINS.has(type)) void this.#begin(sessionId, turnId)
+      if (turnId === null || !ENDS.has(type)) continue
+      this.#current.delete(sessionId)
+      if (this.#ended.length >= MAX_TURNS) this.#missed()
+      else this.#ended.push({ sessionId, turnId })
+    }
+    if (this.#ended.length > 0) this.#reading ??= this.#readAll()
+  }
+
+  refused(): void {}
+
+  /** The `traceparent` for what a session asks of others now; null while no turn of it runs. */
+  current(sessionId: string): string | null {
+    return this.#current.get(sessionId) ?? null
+  }
+
+  /** Sends what there is within `ms`. */
+  async stop(ms: number): Promise<void> {
+    await this.#reading
+    await this.#exporter.stop(ms)
+  }
+
+  async #begin(sessionId: string, turnId: string): Promise<void> {
+    const turn = await this.#store.readTurn(sessionId, turnId).catch(() => null)
+    if (turn?.status === 'in_progress') this.#current.set(sessionId, formatTraceparent(traceOfTurn(turn)))
+  }
+
+  async #readAll(): Promise<void> {
+    for (let next = this.#ended.shift(); next; next = this.#ended.shift()) {
+      const { sessionId, turnId } = next
+      await this.#read(sessionId, turnId).catch((err: unknown) => {
+        this.#missed()
+        this.#logger.warn({ session: sessionId, err }, 'a turn could not be traced')
+      })
+    }
+    this.#reading = null
+  }
+
+  async #read(sessionId: string, turnId: string): Promise<void> {
+    const session = await this.#store.readSession(sessionId)
+    const turn = await this.#store.readTurn(sessionId, turnId)
+    // Erased meanwhile, or its caller keeps no trace.
+    if (!session || !turn || !traceOfTurn(turn).sampled) return
+    const events: EventRow[] = []
+    for (let afterSeq = 0, more = true; more && events.length < MAX_EVENTS;) {
+      const page = await this.#store.listEvents(sessionId, { turnId, afterSeq }, 'asc', PAGE)
+      events.push(...page.rows)
+      more = page.more && page.rows.length > 0
+      afterSeq = events.at(-1)?.seq ?? 0
+    }
+    this.#exporter.add(turnSpans(session, turn, events))
+  }
+}
