@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -26,7 +26,7 @@ const MAX_GROWTH = { memory: 0.1, descriptors: 8, agents: 4, folders: 4 }
 
 interface Sample {
   minute: number
-  /** Resident bytes of the server. */
+  /** Resident bytes that are the server's own; pages of the store's file, which grow with it and can go, are not. */
   memory: number
   descriptors: number
   /** Agent processes. */
@@ -95,12 +95,15 @@ async function work(server: RealServer, turn: number): Promise<void> {
   done++
 }
 
+const anonymous = (pid: number): number =>
+  Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024
+
 function look(server: RealServer, since: number): Sample {
   const data = join(server.folder, 'data')
   const count = (folder: string) => readdirSync(folder).length
   return {
     minute: (performance.now() - since) / 60_000,
-    memory: server.memory(),
+    memory: anonymous(server.child.pid!),
     descriptors: count(`/proc/${server.child.pid}/fd`),
     agents: count(join(data, 'agents')),
     folders: count(join(data, 'sessions')),

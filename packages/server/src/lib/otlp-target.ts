@@ -1,3 +1,5 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+
 /** Where traces go, and what is said of their sender. */
 export interface OtlpTarget {
   url: string
@@ -47,7 +49,10 @@ export function otlpTarget(env: NodeJS.ProcessEnv): OtlpTarget | null {
     throw new Error('OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https address, without a user and a password.')
   const headers = pairs(of('HEADERS').text)
   try {
-    new Headers(headers)
+    for (const [name, value] of Object.entries(headers)) {
+      validateHeaderName(name)
+      validateHeaderValue(name, value)
+    }
   } catch {
     throw new Error('OTEL_EXPORTER_OTLP_HEADERS must be name=value, comma separated, as HTTP takes them.')
   }
