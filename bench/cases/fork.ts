@@ -129,6 +129,7 @@ function contextIn(folder: string): SessionContext {
       agentProblem: null,
       bypassProblem: null,
       sandboxProblem: async () => null,
+      containerProblem: async () => null,
       maxQueuedTurns: 1000,
       originApprovalSeconds: 0,
       maxQueuedSessions: 1_000_000,

@@ -58,6 +58,7 @@ const sessions: SessionContext = {
     agentProblem: null,
     bypassProblem: null,
     sandboxProblem: async () => null,
+    containerProblem: async () => null,
     maxQueuedTurns: 1000,
     originApprovalSeconds: 0,
     maxQueuedSessions: 1_000_000,

@@ -115,6 +115,14 @@ const Filesystem = z.strictObject({
   allow_read: Paths.describe('Paths within those of `deny_read` that they may'),
 })
 
+const ContainerResources = z
+  .strictObject({
+    memory_mb: z.number().int().min(64).max(16_777_216).nullish(),
+    cpus: z.number().min(0.05).max(4096).nullish(),
+    pids: z.number().int().min(16).max(4_194_304).nullish(),
+  })
+  .describe('What the processes of a container may have together; null: no bound')
+
 export const EnvironmentConfigParam = z
   .union([
     // What they do not know is refused, or a bound with a typing error would bound nothing.
@@ -126,7 +134,14 @@ export const EnvironmentConfigParam = z
       filesystem: Filesystem.nullish(),
     }),
     z.object({ type: z.literal('cloud'), networking: Networking.nullish(), packages: Packages.nullish() }),
-    z.looseObject({ type: z.enum(['container', 'self_hosted']) }),
+    z.strictObject({
+      type: z.literal('container'),
+      ...Place,
+      image: z.string().min(1).max(128).describe('The name of a root file system, as the operator has named it'),
+      resources: ContainerResources.nullish(),
+      networking: Networking.nullish().describe('Only `unrestricted`: the network of this machine'),
+    }),
+    z.looseObject({ type: z.literal('self_hosted') }),
   ])
   .describe('Omitted fields have their defaults, and on update what they were. `type` cannot change')
 export type EnvironmentConfigParam = z.infer<typeof EnvironmentConfigParam>
@@ -156,6 +171,13 @@ export type FilesystemConfig = Record<'allow_write' | 'deny_write' | 'deny_read'
 export type EnvironmentConfig =
   | ({ type: 'local' } & PlaceConfig & SetupConfig)
   | ({ type: 'sandbox'; networking: NetworkingConfig; filesystem: FilesystemConfig } & PlaceConfig)
+  | ({
+      type: 'container'
+      image: string
+      resources: Record<'memory_mb' | 'cpus' | 'pids', number | null>
+      networking: { type: 'unrestricted' }
+    } & PlaceConfig &
+      SetupConfig)
   | { type: 'cloud'; networking: NetworkingConfig; packages: Record<string, string[]> }
 
 export const CreateEnvironment = z.object({
@@ -187,7 +209,7 @@ export const Environment = z
     id: z.string(),
     name: z.string(),
     description: z.string().nullable(),
-    config: z.looseObject({ type: z.enum(['local', 'sandbox', 'cloud']) }),
+    config: z.looseObject({ type: z.enum(['local', 'sandbox', 'container', 'cloud']) }),
     metadata: z.record(z.string(), z.string()),
     scope: z.literal('organization'),
     created_at: z.string(),

@@ -146,6 +146,7 @@ export const ERRORS = {
     title: 'Workdirs cannot be kept or restored on this server',
     retry: false,
   },
+  container_unavailable: { status: 503, type: 'api_error', title: 'Containers cannot be run here', retry: false },
   sandbox_unavailable: { status: 503, type: 'api_error', title: 'Commands cannot be confined here', retry: false },
   agent_unavailable: { status: 503, type: 'api_error', title: 'The agent binary cannot be started', retry: false },
   model_unreachable: { status: 503, type: 'api_error', title: 'No model is configured', retry: false },

@@ -12,6 +12,7 @@ import { agentProblem, agentSdkVersion, bypassProblem } from './agents/agent-bin
 import { chooseModelSource, type ModelSource } from './agents/model-source.ts'
 import type { Config } from './config.ts'
 import { buildServer, type HttpServer } from './http/server.ts'
+import { imageOf } from './lib/container-image.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Logger, silentLogger } from './lib/logger.ts'
 import { EventLog, observers } from './log/event-log.ts'
@@ -25,11 +26,12 @@ import { NotedUse } from './access/noted-use.ts'
 import { forgetAudit } from './audit/refusals.ts'
 import { RateLimits } from './access/rate-limit.ts'
 import { needsKeys } from './access/requirement.ts'
-import { agentEnv, makeConfigDir } from './runner/agent-env.ts'
+import { agentEnv, dropLinks, makeConfigDir } from './runner/agent-env.ts'
 import { gitIdentity, makeHome } from './runner/session-home.ts'
 import { gitSettings } from './repositories/run-git.ts'
 import { ModelBackoff } from './runner/model-backoff.ts'
 import { credentialsOf } from './runner/confinement.ts'
+import { Containers } from './environments/containers.ts'
 import { sandboxWatch } from './environments/sandbox-problem.ts'
 import { type Containment, detectContainment } from './runner/containment.ts'
 import { chooseProxy } from './proxy/choose-proxy.ts'
@@ -152,6 +154,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       undo.push(() => proxy.stop())
     }
     const containment = detectContainment(options.containment)
+    const containers = containersOf(config, containment)
+    await containers.sweep()
     const wakeups = new Wakeups()
     const log = new EventLog(store, wakeups, tracer ? observers(metrics, tracer) : metrics)
     const previews = new Previews(wakeups)
@@ -185,6 +189,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         agentProblem: agentProblem(config.agent_executable),
         bypassProblem: bypassProblem(config.env),
         sandboxProblem: sandboxWatch(config.env.PATH),
+        containerProblem: (image) => containers.problem(image),
         maxQueuedTurns: config.max_queued_turns,
         originApprovalSeconds: config.origin_approval_seconds,
         maxQueuedSessions: config.max_queued_sessions,
@@ -196,9 +201,10 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const ownHomes = config.session_home === 'auto' ? process.platform === 'linux' : config.session_home === 'on'
     const identity = ownHomes ? gitIdentity(config.env) : ''
     /** A session's own home, and its folder for temporary files. */
-    const homeOf = (id: string, home: string) => {
+    const homeOf = (id: string, home: string, contained: boolean) => {
       const tmp = join(makeTemporaryRoot(config.data_dir, config.env.TMPDIR ?? '/tmp'), idToUuid(id))
-      return makeHome({ home, tmp }, config.env, identity)
+      // No link leads out of a container.
+      return makeHome({ home, tmp }, contained ? {} : config.env, identity)
     }
     const demoEnv: Record<string, string> = demoModel
       ? { ANTHROPIC_BASE_URL: demoModel.url, ANTHROPIC_API_KEY: 'demo' }
@@ -223,6 +229,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         agent: {
           store,
           containment,
+          containers,
           pidFiles: new PidFiles(join(config.data_dir, 'agents')),
           executable: config.agent_executable,
           hidden: { dataDir: config.data_dir, credentials, temporary: () => temporaryRoot(config.data_dir) },
@@ -232,12 +239,14 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         prepareEnv(session) {
           const paths = sessionPaths(sessionsDir, session.id)
           const { configDir } = paths
+          const contained = session.options.environment?.config.type === 'container'
+          if (contained) dropLinks(configDir)
           makeConfigDir(configDir, proxy ? null : model.storedLogin)
           return agentEnv({
             server: proxy ? withoutCredentials(config.env) : config.env,
             caller: sessionVariables(session.options),
             configDir,
-            home: ownHomes ? homeOf(session.id, paths.home) : null,
+            home: ownHomes ? homeOf(session.id, paths.home, contained) : null,
             version,
             background: config.background_seconds > 0,
             model: proxy?.admit(session.id) ?? demoEnv,
@@ -373,6 +382,17 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     throw error
   }
 }
+
+/** Containers where the server may make them: as root, with a way to end them with itself. */
+const containersOf = (config: Config, containment: Containment): Containers =>
+  new Containers({
+    folder: join(config.data_dir, 'containers'),
+    runtime: config.container_runtime,
+    images: new Map(config.container_images.map(imageOf)),
+    searchPath: config.env.PATH,
+    wrap: containment.name === 'pid namespace' ? (command, args) => containment.wrap(command, args) : null,
+    user: process.getuid ? { uid: process.getuid(), gid: process.getgid!() } : null,
+  })
 
 /** Loaded only where it is played. */
 async function startDemo(): Promise<DemoModel> {

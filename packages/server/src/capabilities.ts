@@ -29,6 +29,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'saved_agents', status: 'yes' },
   { id: 'environments', status: 'yes' },
   { id: 'sandbox', status: 'yes' },
+  { id: 'containers', status: 'yes' },
   { id: 'repositories', status: 'yes' },
   { id: 'file_uploads', status: 'yes' },
   { id: 'files', status: 'yes' },

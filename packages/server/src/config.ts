@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { z } from 'zod'
+import { imageProblem } from './lib/container-image.ts'
 import { sourceProblem } from './lib/git-source.ts'
 import { isLoopback } from './lib/loopback.ts'
 import { memoryLimit } from './lib/memory-limit.ts'
@@ -119,6 +120,10 @@ export const ConfigSchema = z.object({
     .describe(
       'Addresses below which repositories of sessions may lie, comma separated, each ending in `/`; https, http and file',
     ),
+  container_images: list
+    .default([])
+    .describe('Root file systems that environments of type `container` may name, as `name=/folder`, comma separated'),
+  container_runtime: z.string().trim().min(1).default('runc').describe('The OCI runtime that runs containers'),
   session_home: z
     .enum(['auto', 'on', 'off'])
     .default('auto')
@@ -222,6 +227,10 @@ export function loadConfig(sources: ConfigSources = {}): Config {
   for (const source of parsed.data?.git_sources ?? []) {
     const problem = sourceProblem(source)
     if (problem !== null) problems.push(`${from.get('git_sources') ?? 'git_sources'}: ${problem}`)
+  }
+  for (const image of parsed.data?.container_images ?? []) {
+    const problem = imageProblem(image)
+    if (problem !== null) problems.push(`${from.get('container_images') ?? 'container_images'}: ${problem}`)
   }
   let otlp: OtlpTarget | null = null
   try {

@@ -42,11 +42,40 @@ function wholeOf(param: EnvironmentConfigParam, before: EnvironmentConfig | null
     case 'sandbox':
     case 'cloud':
       return confined(param, before)
+    case 'container':
+      return container(param, before as Config<'container'> | null)
     default:
       throw new ApiError(
         'unsupported_feature',
-        `Environments of type "${param.type}" are not supported by this version; there are local, sandbox and cloud.`,
+        `Environments of type "${param.type}" are not supported by this version; there are local, sandbox, container and cloud.`,
       )
+  }
+}
+
+function container(param: Param<'container'>, before: Config<'container'> | null): EnvironmentConfig {
+  if (param.worktree)
+    throw new ApiError(
+      'unsupported_feature',
+      'A worktree needs its repository, which no container has; use type "local".',
+    )
+  if (param.networking?.type === 'limited')
+    throw new ApiError(
+      'unsupported_feature',
+      'Containers share the network of this machine; use type "sandbox" to keep commands from hosts.',
+    )
+  const { setup: commands, setup_timeout_seconds } = setup(param, before)
+  const bound = (name: keyof Config<'container'>['resources']) => {
+    const given = param.resources === undefined ? undefined : param.resources === null ? null : param.resources[name]
+    return given === undefined ? (before?.resources[name] ?? null) : given
+  }
+  return {
+    type: 'container',
+    ...place(param, before),
+    setup: commands ?? [],
+    setup_timeout_seconds: setup_timeout_seconds ?? null,
+    image: param.image,
+    resources: { memory_mb: bound('memory_mb'), cpus: bound('cpus'), pids: bound('pids') },
+    networking: { type: 'unrestricted' },
   }
 }
 
@@ -57,7 +86,7 @@ function confined(param: Param<'sandbox'> | Param<'cloud'>, before: EnvironmentC
       if (param.packages?.[manager]?.length)
         throw new ApiError(
           'unsupported_feature',
-          `packages.${manager} are not installed by this version; install them on this machine, and leave them out.`,
+          `packages.${manager} are not installed by this version; install them on this machine or into the image of a container, or let the setup of a local environment do it.`,
         )
     return {
       type: 'cloud',
@@ -98,13 +127,13 @@ function worktree(given: Param<'local'>['worktree'], before: SetupConfig): Workt
   return { repository, base, branch_prefix: branch_prefix ?? 'troupe/' }
 }
 
-function setup(param: Param<'local'>, before: EnvironmentConfig | null): SetupConfig {
+function setup(param: Param<'local'> | Param<'container'>, before: EnvironmentConfig | null): SetupConfig {
   const old = (before ?? {}) as SetupConfig
   const { setup: commands = old.setup, setup_timeout_seconds: seconds = old.setup_timeout_seconds } = param
   return { setup: commands ?? [], setup_timeout_seconds: seconds ?? null, worktree: worktree(param.worktree, old) }
 }
 
-function place(param: Param<'local'> | Param<'sandbox'>, before: Place | null): Place {
+function place(param: Param<'local'> | Param<'sandbox'> | Param<'container'>, before: Place | null): Place {
   const limit = (name: keyof Place['limits']) => {
     const given = param.limits === undefined ? undefined : param.limits === null ? null : param.limits[name]
     return given === undefined ? (before?.limits[name] ?? null) : given

@@ -8,7 +8,8 @@ const iso = (at: number) => new Date(at).toISOString()
  * they stay. `strict`: the built-in one is of a type that the hosted API has.
  */
 export function environmentToWire({ config, ...row }: EnvironmentRow, strict = false): Environment {
-  const whole = config.type === 'local' ? { setup: [], setup_timeout_seconds: null, worktree: null, ...config } : config
+  const whole: EnvironmentRow['config'] =
+    config.type === 'local' ? { setup: [], setup_timeout_seconds: null, worktree: null, ...config } : config
   const shown = 'env' in whole ? { ...whole, env: hidden(whole.env) } : whole
   return {
     type: 'environment',

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** What of the server's environment the agent may see. Nothing else of it reaches the agent. */
@@ -55,6 +55,17 @@ export function makeConfigDir(configDir: string, storedLogin: string | null): vo
   const link = join(configDir, '.credentials.json')
   if (storedLogin === null) return rmSync(link, { force: true })
   if (!existsSync(link)) symlinkSync(storedLogin, link)
+}
+
+/**
+ * Removes from a config dir whatever is neither a file nor a folder. The SDK copies its files for an agent that is resumed,
+ * in this process and wherever links lead (measured, SDK 0.3.330): what an agent in a container could put there must not fetch
+ * it what it cannot reach itself.
+ */
+export function dropLinks(configDir: string): void {
+  if (!existsSync(configDir)) return
+  for (const entry of readdirSync(configDir, { withFileTypes: true }))
+    if (!entry.isFile() && !entry.isDirectory()) rmSync(join(configDir, entry.name), { force: true })
 }
 
 /**

@@ -15,9 +15,8 @@ import type { Verdict } from './approval-gate.ts'
 import { agentOptions, type ClientToolsEndpoint } from './agent-options.ts'
 import { budgetLeft } from '../sessions/budget.ts'
 import { confinement, type Hidden } from './confinement.ts'
-import type { Containment } from './containment.ts'
-import type { PidFiles } from './pid-files.ts'
-import { type AgentChild, type AgentExit, spawnAgent } from './spawn-agent.ts'
+import type { AgentChild, AgentExit } from './spawn-agent.ts'
+import { spawnFor, type SpawnSettings } from './spawn-for.ts'
 import { type STOP_STEPS, stopProcess } from './stop-process.ts'
 import { startedCommand } from './started-command.ts'
 import { systemPrompt } from './system-prompt.ts'
@@ -28,10 +27,8 @@ const CLEANUP_PERIOD_DAYS = 36_500
 /** The SDK takes no budget of nothing. */
 const MIN_BUDGET_USD = 0.000001
 
-export interface AgentSettings {
+export interface AgentSettings extends SpawnSettings {
   store: Store
-  containment: Containment
-  pidFiles: PidFiles
   /** Path of the agent binary; null lets the SDK find the one it ships. */
   executable: string | null
   /** What it may not read where its environment confines it. */
@@ -162,7 +159,7 @@ export function startAgent(
       UserPromptSubmit: [{ hooks: [() => Promise.resolve(noted())] }],
     },
     spawnClaudeCodeProcess: (spawnOptions) => {
-      child = spawnAgent(spawnOptions, session.id, settings.containment, settings.pidFiles)
+      child = spawnFor(settings, session, spawnOptions, start.skills === null ? [] : [start.skills])
       void child.exited.then(spawned.resolve)
       return child.process
     },

@@ -82,9 +82,8 @@ export async function makeWorktree(
   try {
     const stop = AbortSignal.any([signal, late])
     const end = await runCommand(context.agent, {
-      sessionId: session.id,
+      session,
       command: SCRIPT,
-      cwd: session.cwd,
       env,
       signal: stop,
     })

@@ -1,15 +1,13 @@
 import { finished } from 'node:stream/promises'
-import type { Containment } from './containment.ts'
-import type { PidFiles } from './pid-files.ts'
-import { spawnAgent } from './spawn-agent.ts'
+import type { SessionRow } from '../store/store.ts'
+import { spawnFor, type SpawnSettings } from './spawn-for.ts'
 
 /** Characters of what a command said that are kept while it runs: more than any secret that is masked in it. */
 const KEPT_CHARS = 128 * 1024
 
 export interface Command {
-  sessionId: string
+  session: SessionRow
   command: string
-  cwd: string
   env: Record<string, string>
   /** Ends it, and all that it started. */
   signal: AbortSignal
@@ -29,16 +27,16 @@ export interface CommandEnd {
 const SHELL = ['/bin/sh', '-c', 'exec /bin/sh -c "$1" 2>&1', 'setup'] as const
 
 /**
- * Runs a command as an agent would be run: contained, and noted, so that nothing of it outlives its end or that of the
- * server. Never rejects.
+ * Runs a command in the workdir of a session as its agent would be run: contained, and noted, so that nothing of it
+ * outlives its end or that of the server. Rejects where the agent could not be run either.
  */
 export async function runCommand(
-  { containment, pidFiles }: { containment: Containment; pidFiles: PidFiles },
-  { sessionId, command, cwd, env, signal }: Command,
+  settings: SpawnSettings,
+  { session, command, env, signal }: Command,
 ): Promise<CommandEnd> {
   const [shell, ...words] = SHELL
-  const options = { command: shell, args: [...words, command], cwd, env, signal }
-  const child = spawnAgent(options, sessionId, containment, pidFiles)
+  const options = { command: shell, args: [...words, command], cwd: session.cwd, env, signal }
+  const child = spawnFor(settings, session, options)
   const { stdin, stdout } = child.process
   stdin?.end()
   let said = ''

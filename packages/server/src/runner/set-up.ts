@@ -62,9 +62,8 @@ export async function setUp(
       const env = commandEnv(whole, session.options)
       const stop = AbortSignal.any([signal, late])
       const end = await runCommand(context.agent, {
-        sessionId: session.id,
+        session,
         command,
-        cwd: session.cwd,
         env,
         signal: stop,
       })

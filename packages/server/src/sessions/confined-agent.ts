@@ -5,6 +5,7 @@ import { realpath } from 'node:fs/promises'
 import { isConfined } from '../environments/config.ts'
 import { hostOf, isHostIn, limitedNetwork } from '../environments/hosts.ts'
 import type { SessionOptions } from '../store/store.ts'
+import type { SessionSettings } from './context.ts'
 
 type Place = Pick<SessionOptions, 'environment'>
 
@@ -25,13 +26,23 @@ export function assertServersFit({ environment }: Place, agent: Pick<SessionAgen
   }
 }
 
+/** Folders that a container has its own of. */
+const OF_THE_SYSTEM = /^\/(proc|sys|dev|run|tmp)$|^\/(proc|sys|dev)\//
+
 /**
  * A confined session works in no folder of what the server keeps but its own: its workdir is what it may read and write.
  * Links are followed. Throws `cwd_not_allowed`.
  */
 export async function assertOutside({ environment }: Place, cwd: string, dataDir: string): Promise<void> {
-  if (!environment || !isConfined(environment.config)) return
+  if (!environment) return
+  const contained = environment.config.type === 'container'
+  if (!contained && !isConfined(environment.config)) return
   const [place, kept] = await Promise.all([realpath(cwd), realpath(dataDir)])
+  if (contained && (`${kept}/`.startsWith(place === '/' ? '/' : `${place}/`) || OF_THE_SYSTEM.test(place)))
+    throw new ApiError(
+      'cwd_not_allowed',
+      `cwd ${JSON.stringify(cwd)} is around the data folder of the server or of the system's own; environment ${environment.id} has containers, which get the whole of it.`,
+    )
   if (!`${place}/`.startsWith(`${kept}/`)) return
   throw new ApiError(
     'cwd_not_allowed',
@@ -39,9 +50,16 @@ export async function assertOutside({ environment }: Place, cwd: string, dataDir
   )
 }
 
-/** Throws `sandbox_unavailable` where what the environment promises cannot be kept on this machine. */
-export async function assertCanConfine({ environment }: Place, problem: () => Promise<string | null>): Promise<void> {
+/** Throws `sandbox_unavailable` and `container_unavailable` where what the environment promises cannot be kept on this machine. */
+export async function assertCanConfine(
+  { environment }: Place,
+  { sandboxProblem, containerProblem }: Pick<SessionSettings, 'sandboxProblem' | 'containerProblem'>,
+): Promise<void> {
+  if (environment?.config.type === 'container') {
+    const missing = await containerProblem(environment.config.image)
+    if (missing !== null) throw new ApiError('container_unavailable', missing)
+  }
   if (!environment || !isConfined(environment.config)) return
-  const found = await problem()
+  const found = await sandboxProblem()
   if (found !== null) throw new ApiError('sandbox_unavailable', found)
 }

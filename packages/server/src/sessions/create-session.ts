@@ -180,7 +180,7 @@ export async function createSession(
   assertEnv(request.env)
   assertNames(environment, request.env)
   assertServersFit({ environment }, request.agent)
-  await assertCanConfine({ environment }, settings.sandboxProblem)
+  await assertCanConfine({ environment }, settings)
   const usual = defaultLimits(environment)
   // An environment of one's own says where workdirs are; the server's default is that of the built-in one.
   const named = request.cwd ?? (environment ? null : settings.defaultCwd)

@@ -39,7 +39,7 @@ export async function forkSession(
   const asked = await requireSession(context, sourceId)
   const share = body.files === 'share'
   assertCanRun(settings, asked.agent.permission_mode)
-  await assertCanConfine(asked.options, settings.sandboxProblem)
+  await assertCanConfine(asked.options, settings)
   // Before anything is copied; what its row is made of is looked at once more.
   await sessionWithin(
     caller,

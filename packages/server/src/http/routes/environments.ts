@@ -42,7 +42,7 @@ export function environmentRoutes(server: Server, { sessions, cursors, clock }: 
     workspaceId: caller.workspaceId,
     async assertAllowed(config) {
       await assertMaySave(caller, config)
-      await assertCanConfine({ environment: { id: 'env', config } }, sessions.settings.sandboxProblem)
+      await assertCanConfine({ environment: { id: 'env', config } }, sessions.settings)
     },
   })
   const find = ({ caller }: FastifyRequest, id: string) => requireEnvironment(environments, caller.workspaceId, id)
