@@ -42,6 +42,9 @@ export function closedDoors(
   server.addHook('onRequest', (request, reply, done) => {
     const { host, origin } = request.headers
     void reply.header('x-content-type-options', 'nosniff')
+    const hosts = request.raw.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host')
+    // RFC 9112, 3.2: whoever is in between may have gone by another one than we would.
+    if (hosts.length > 1) return done(new ApiError('validation_failed', 'The request names more than one Host.'))
     if (!hostAllowed(host))
       return done(
         new ApiError(

@@ -129,13 +129,19 @@ interface ZodIssue {
   keyword?: string
 }
 
+/** Mistakes that are told of one request, and characters of each: what is asked never makes an answer many times its size. */
+const MAX_TOLD = 20
+const MAX_DETAIL = 500
+const clip = (text: string) => (text.length > MAX_DETAIL ? `${text.slice(0, MAX_DETAIL)}…` : text)
+
 function validationError(error: { validation: ZodIssue[]; validationContext?: string }): ApiError {
   const context = error.validationContext ?? 'body'
-  const errors: FieldError[] = error.validation.map((issue) => ({
-    pointer: context === 'body' ? issue.instancePath || '/' : `${context}:${(issue.instancePath ?? '').slice(1)}`,
+  const errors: FieldError[] = error.validation.slice(0, MAX_TOLD).map((issue) => ({
+    pointer: clip(context === 'body' ? issue.instancePath || '/' : `${context}:${(issue.instancePath ?? '').slice(1)}`),
     code: issue.keyword ?? 'invalid',
-    detail: issue.message ?? 'is not valid',
+    detail: clip(issue.message ?? 'is not valid'),
   }))
+  const more = error.validation.length - errors.length
   const summary = errors.map((entry) => `${entry.pointer}: ${entry.detail}`).join('; ')
-  return new ApiError('validation_failed', summary, { errors })
+  return new ApiError('validation_failed', more > 0 ? `${summary}; and ${more} more` : summary, { errors })
 }

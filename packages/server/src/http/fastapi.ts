@@ -91,11 +91,15 @@ export const missing = (loc: (string | number)[], input: unknown): Issue => ({
   input,
 })
 
+/** Mistakes that are told of one request, at most: each repeats what was given. */
+const MAX_TOLD = 100
+
 /** A request that FastAPI would answer with 422. */
 export class Unprocessable extends Error {
   override readonly name = 'Unprocessable'
   readonly issues: Issue[]
-  constructor(issues: Issue[]) {
+  constructor(all: Issue[]) {
+    const issues = all.slice(0, MAX_TOLD)
     super(issues.map((entry) => `${entry.loc.join('.')}: ${entry.msg}`).join('; '))
     this.issues = issues
   }

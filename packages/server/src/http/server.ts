@@ -41,6 +41,7 @@ import { metaRoutes } from './routes/meta.ts'
 import { resourceRoutes } from './routes/resources.ts'
 import { queueRoutes } from './routes/queue.ts'
 import { ownWorkspaceOnly } from './own-workspace.ts'
+import { shallowBodies } from './shallow.ts'
 import { strictAnswers } from './strict.ts'
 import { withinPolicyOnly } from './within-policy.ts'
 import { originRoutes } from './routes/origin.ts'
@@ -151,6 +152,7 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     else done()
   })
   callers(fastify, context)
+  shallowBodies(fastify)
   await openApi(fastify, context.about.version)
   ownWorkspaceOnly(fastify, context.sessions)
   withinPolicyOnly(fastify, context.sessions)
