@@ -1,10 +1,9 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { CommitObserver } from '../log/event-log.ts'
 import { StorageUnavailable, type Store } from '../store/store.ts'
+import { NAMED, SickSessions } from './sick-sessions.ts'
 import { WorkMetrics } from './work-metrics.ts'
 
-/** Sessions that a scrape names: those that have run, or waited for an answer, longest. Few, and none when all is quiet. */
-const NAMED = 5
 const COMMIT_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5]
 const HTTP_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10]
 
@@ -28,6 +27,7 @@ export interface MetricsSource {
 export class Metrics implements CommitObserver {
   readonly #registry = new Registry()
   readonly #work: WorkMetrics
+  readonly #sick: SickSessions
   readonly #commits: Histogram
   readonly #refused: Counter
   readonly #http: Histogram
@@ -36,17 +36,7 @@ export class Metrics implements CommitObserver {
   readonly #came: Counter
   readonly #spans: Counter
   readonly #state: Record<
-    | 'sessions'
-    | 'queued'
-    | 'oldest'
-    | 'approvals'
-    | 'slots'
-    | 'resting'
-    | 'spares'
-    | 'memory'
-    | 'held'
-    | 'turn'
-    | 'asks',
+    'sessions' | 'queued' | 'oldest' | 'approvals' | 'slots' | 'resting' | 'spares' | 'memory' | 'held',
     Gauge
   >
   #source: MetricsSource | null = null
@@ -55,7 +45,8 @@ export class Metrics implements CommitObserver {
     const registers = [this.#registry]
     const gauge = (name: string, help: string, labelNames: string[] = []) =>
       new Gauge({ name, help, labelNames, registers })
-    this.#work = new WorkMetrics(this.#registry)
+    this.#sick = new SickSessions(this.#registry)
+    this.#work = new WorkMetrics(this.#registry, (event, code) => this.#sick.failed(event, code))
     this.#commits = new Histogram({
       name: 'troupe_commit_seconds',
       help: 'From a change of a session to its place on disk.',
@@ -103,10 +94,6 @@ export class Metrics implements CommitObserver {
       spares: gauge('troupe_spare_agents', 'Agents that were started before their session.'),
       memory: gauge('troupe_agents_memory_bytes', 'What agents and all they started may take, and do.', ['state']),
       held: gauge('troupe_admission_hold', '1 for what keeps the next session from being taken.', ['reason']),
-      turn: gauge('troupe_running_turn_seconds', `Age of the ${NAMED} turns that have run longest.`, ['session_id']),
-      asks: gauge('troupe_pending_approval_seconds', `Age of the ${NAMED} approvals that have waited longest.`, [
-        'session_id',
-      ]),
     }
     collectDefaultMetrics({ register: this.#registry })
   }
@@ -162,7 +149,7 @@ export class Metrics implements CommitObserver {
   }
 
   async #readState({ store, now, admission, resting: kept, spares: waiting }: MetricsSource): Promise<void> {
-    const { sessions, queued, oldest, approvals, slots, resting, spares, memory, held, turn, asks } = this.#state
+    const { sessions, queued, oldest, approvals, slots, resting, spares, memory, held } = this.#state
     const totals = await store.totals.read(NAMED)
     const at = now()
     const age = (since: number) => Math.max(0, at - since) / 1000
@@ -180,12 +167,6 @@ export class Metrics implements CommitObserver {
     memory.set({ state: 'used' }, given.memory.used)
     held.reset()
     if (totals.queued > 0) held.set({ reason: given.hold }, 1)
-    for (const [named, rows] of [
-      [turn, totals.oldestTurns],
-      [asks, totals.oldestApprovals],
-    ] as const) {
-      named.reset()
-      for (const { sessionId, since } of rows.toReversed()) named.set({ session_id: sessionId }, age(since))
-    }
+    await this.#sick.read(totals, store, at)
   }
 }

@@ -32,6 +32,7 @@ export class WorkMetrics {
   readonly #asked
   readonly #answered
   readonly #errors
+  readonly #failed: (event: EventRow, code: string) => void
   readonly #events
   readonly #model = bounded(MAX_NAMES)
   readonly #reason = bounded(MAX_NAMES)
@@ -39,7 +40,9 @@ export class WorkMetrics {
   /** Requests to the model under way, by the event that told their beginning. */
   readonly #open = new Map<string, { model: string; at: number }>()
 
-  constructor(registry: Registry) {
+  /** `failed`: is shown each error that a session tells, with its code as it may be told. */
+  constructor(registry: Registry, failed: (event: EventRow, code: string) => void = () => undefined) {
+    this.#failed = failed
     const registers = [registry]
     const counter = <T extends string>(name: string, help: string, labelNames: T[] = []) =>
       new Counter({ name, help, labelNames, registers })
@@ -70,7 +73,8 @@ export class WorkMetrics {
     for (const event of events) this.#see(event)
   }
 
-  #see({ type, id, createdAt, processedAt, repeats, body }: EventRow): void {
+  #see(event: EventRow): void {
+    const { type, id, createdAt, processedAt, repeats, body } = event
     switch (type) {
       case 'turn.completed':
       case 'turn.failed':
@@ -92,10 +96,15 @@ export class WorkMetrics {
         if (repeats === null && processedAt === null) this.#answered.inc()
         return undefined
       case 'session.error':
-        return this.#errors.inc({ code: this.#code((JSON.parse(body) as Body).error?.code ?? 'unknown') })
+        return this.#error(event, this.#code((JSON.parse(body) as Body).error?.code ?? 'unknown'))
       default:
         return undefined
     }
+  }
+
+  #error(event: EventRow, code: string): void {
+    this.#errors.inc({ code })
+    this.#failed(event, code)
   }
 
   #turn(status: string, { stop_reason, usage }: Body): void {
