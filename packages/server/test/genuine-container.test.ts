@@ -3,7 +3,17 @@ import type { Environment } from '@troupe/protocol/environment'
 import type { SessionEvent } from '@troupe/protocol/event'
 import type { Session } from '@troupe/protocol/session'
 import { spawnSync } from 'node:child_process'
-import { existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -147,8 +157,19 @@ describe.skipIf(mustSkip)('the genuine agent in a container', () => {
     }
     const named = join(mkdtempSync(join(tmpdir(), 'troupe-named-')), 'in')
     mkdirSync(named)
-    await played(environment_id, ['echo here > made'], { cwd: named })
+    const link = `${named}-link`
+    symlinkSync(named, link)
+    const { status, body } = await server.request('POST', '/v1/sessions', { environment_id, cwd: link })
+    expect([status, body.code]).toEqual([403, 'cwd_not_allowed'])
+    const { session } = await played(environment_id, ['echo here > made'], { cwd: named })
     expect(readFileSync(join(named, 'made'), 'utf8')).toBe('here\n')
+    // As an agent whose workdir is around this one could.
+    renameSync(named, `${named}-moved`)
+    symlinkSync(server.folder, named)
+    await server.send(session.id, script([bash('ls'), { say: 'never' }]))
+    const failed = await server.idle(session.id)
+    expect([failed.stop_reason, failed.last_error?.code]).toEqual([{ type: 'retries_exhausted' }, 'agent_unavailable'])
+    expect(failed.last_error!.message).toContain('link')
   })
 })
 

@@ -1,5 +1,6 @@
 import type { SpawnOptions } from '@anthropic-ai/claude-agent-sdk'
-import { basename } from 'node:path'
+import { realpathSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { Containers } from '../environments/containers.ts'
 import { idToUuid } from '@troupe/protocol/ids'
 import type { SessionRow } from '../store/store.ts'
@@ -11,6 +12,14 @@ export interface SpawnSettings {
   containment: Containment
   pidFiles: PidFiles
   containers: Containers
+}
+
+/**
+ * A workdir that another session could put a link in the place of must not bring into a container where that leads.
+ */
+function assertPlace({ cwd, options }: Pick<SessionRow, 'cwd' | 'options'>): void {
+  const place = options.ownWorkdir ? join(realpathSync(dirname(cwd)), basename(cwd)) : resolve(cwd)
+  if (realpathSync(cwd) !== place) throw new Error(`The workdir ${JSON.stringify(cwd)} has become a link.`)
 }
 
 /** Programs that are given the file they run as their first argument. */
@@ -29,6 +38,7 @@ export function spawnFor(
 ): AgentChild {
   const config = session.options.environment?.config
   if (config?.type !== 'container') return spawnAgent(options, session.id, containment, pidFiles)
+  assertPlace(session)
   const { command, args } = options
   const env = Object.fromEntries(
     Object.entries(options.env).filter((pair): pair is [string, string] => pair[1] !== undefined),

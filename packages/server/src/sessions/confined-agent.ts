@@ -2,6 +2,7 @@ import type { SessionAgent } from '@troupe/protocol/agent'
 import { ApiError } from '@troupe/protocol/error'
 import type { McpServer } from '@troupe/protocol/mcp'
 import { realpath } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { isConfined } from '../environments/config.ts'
 import { hostOf, isHostIn, limitedNetwork } from '../environments/hosts.ts'
 import type { SessionOptions } from '../store/store.ts'
@@ -42,6 +43,12 @@ export async function assertOutside({ environment }: Place, cwd: string, dataDir
     throw new ApiError(
       'cwd_not_allowed',
       `cwd ${JSON.stringify(cwd)} is around the data folder of the server or of the system's own; environment ${environment.id} has containers, which get the whole of it.`,
+    )
+  // What a container is given is looked at again when it starts, and must be the same then.
+  if (contained && place !== resolve(cwd))
+    throw new ApiError(
+      'cwd_not_allowed',
+      `cwd ${JSON.stringify(cwd)} is reached by a link; name ${JSON.stringify(place)} for a container of environment ${environment.id}.`,
     )
   if (!`${place}/`.startsWith(`${kept}/`)) return
   throw new ApiError(
