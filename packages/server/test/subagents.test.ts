@@ -103,6 +103,21 @@ describe('subagents with the genuine agent', () => {
   }, 60_000)
 })
 
+test('AG39 the subagents of an agent are there when it goes on with a call that waited for its answer', async () => {
+  const agent = {
+    type: 'inline',
+    subagents: [{ name: 'helper', description: 'Helps', system: 'You help.' }],
+  }
+  const helper = start('helper', { say: 'helped' })
+  const ask: Step = { tools: [{ name: 'Bash', input: { command: 'touch x' } }] }
+  const parked = await server.create(scripted(ask, helper, { say: 'done' }), { agent })
+  const [action] = (await server.idle(parked.id)).required_actions
+  await server.post(`/v1/approvals/${action!.event_id}`, { result: 'allow' })
+  expect((await server.idle(parked.id)).result).toMatchObject({ text: 'done' })
+  const events = await server.events(parked.id)
+  expect(events.find(({ type }) => type === 'session.thread_created')).toMatchObject({ agent_name: 'helper' })
+}, 60_000)
+
 describe('rosters', () => {
   test.each(GENERATIONS)('AG30 the official SDK $version saves both forms of a roster', async ({ Client, version }) => {
     const { agents, sessions } = new Client(counted(server.url).options).beta

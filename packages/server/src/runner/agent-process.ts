@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { SessionRow, Store } from '../store/store.ts'
 import { idToUuid } from '@troupe/protocol/ids'
 import type { Verdict } from './approval-gate.ts'
+import { earlyAgents } from './early-agents.ts'
 import { agentOptions, type ClientToolsEndpoint } from './agent-options.ts'
 import { budgetLeft } from '../sessions/budget.ts'
 import { confinement, type Hidden } from './confinement.ts'
@@ -112,6 +113,7 @@ export function startAgent(
   const uuid = idToUuid(session.id)
   const { agent } = session
   const left = budgetLeft(session)
+  const told = agentOptions(agent, start.clientTools, settings.allowStdioMcp)
   const confined = confinement(session, env, start.skills, settings.hidden)
   const options: Options = {
     cwd: session.cwd,
@@ -138,7 +140,8 @@ export function startAgent(
     },
     ...confined?.options,
     ...(agent.output_schema && { outputFormat: { type: 'json_schema' as const, schema: agent.output_schema } }),
-    ...agentOptions(agent, start.clientTools, settings.allowStdioMcp),
+    ...told,
+    ...earlyAgents(told.agents, env.CLAUDE_CONFIG_DIR, start),
     ...(start.skills !== null && { plugins: [{ type: 'local', path: start.skills, skipMcpDiscovery: true }] }),
     includePartialMessages: true,
     // Without it a subagent's tool calls are told, and its words are not.
