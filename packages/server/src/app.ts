@@ -32,6 +32,7 @@ import { gitSettings } from './repositories/run-git.ts'
 import { ModelBackoff } from './runner/model-backoff.ts'
 import { credentialsOf } from './runner/confinement.ts'
 import { Containers } from './environments/containers.ts'
+import { withPackages } from './environments/packages.ts'
 import { sandboxWatch } from './environments/sandbox-problem.ts'
 import { type Containment, detectContainment } from './runner/containment.ts'
 import { chooseProxy } from './proxy/choose-proxy.ts'
@@ -242,7 +243,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
           const contained = session.options.environment?.config.type === 'container'
           if (contained) dropLinks(configDir)
           makeConfigDir(configDir, proxy ? null : model.storedLogin)
-          return agentEnv({
+          const env = agentEnv({
             server: proxy ? withoutCredentials(config.env) : config.env,
             caller: sessionVariables(session.options),
             configDir,
@@ -251,6 +252,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
             background: config.background_seconds > 0,
             model: proxy?.admit(session.id) ?? demoEnv,
           })
+          return withPackages(env, session.options.environment?.config)
         },
       },
       {

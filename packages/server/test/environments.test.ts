@@ -188,7 +188,7 @@ describe('environments', () => {
     const tried = (config: object) => refusal(ENVIRONMENTS, { name: 'x', config })
     expect(await tried({ type: 'self_hosted' })).toEqual([400, 'unsupported_feature'])
     expect(await tried({ type: 'container', image: 'debian' })).toEqual([503, 'container_unavailable'])
-    expect(await tried({ type: 'cloud', packages: { pip: ['numpy'] } })).toEqual([400, 'unsupported_feature'])
+    expect(await tried({ type: 'cloud', packages: { apt: ['jq'] } })).toEqual([400, 'unsupported_feature'])
     expect(await tried({ type: 'local', startup: ['make'] })).toEqual([400, 'validation_failed'])
     expect(await tried({ type: 'sandbox', filesystem: { denyRead: ['/x'] } })).toEqual([400, 'validation_failed'])
     expect(await tried({ type: 'bare' })).toEqual([400, 'validation_failed'])

@@ -193,8 +193,8 @@ test('EN29 a key whose agents are bounded saves no setup unless its policy says 
   const keyOf = async (policy: Policy) =>
     (await call(operator, '/v1/api_keys', { name: 'k', scopes, policy })).body.secret as string
   const config = { type: 'local', setup: ['touch made'] }
-  const tried = async (policy: Policy) => {
-    const { status, body } = await call(await keyOf(policy), ENVIRONMENTS, { name: 'x', config })
+  const tried = async (policy: Policy, saved: object = config) => {
+    const { status, body } = await call(await keyOf(policy), ENVIRONMENTS, { name: 'x', config: saved })
     return status === 200 ? 'saved' : body.code
   }
   expect(await tried({})).toBe('saved')
@@ -204,6 +204,9 @@ test('EN29 a key whose agents are bounded saves no setup unless its policy says 
     expect(await tried(bound)).toBe('environment_not_allowed')
     expect(await tried({ ...bound, setup: true })).toBe('saved')
   }
+  const packages = { type: 'cloud', packages: { npm: ['x'] } }
+  expect(await tried({ disallowed_tools: ['Bash'] }, packages)).toBe('environment_not_allowed')
+  expect(await tried({ disallowed_tools: ['Bash'] }, { type: 'cloud', packages: { npm: [] } })).toBe('saved')
   const theirs = (await call(operator, ENVIRONMENTS, { name: 'x', config })).body as unknown as Environment
   const key = await keyOf({ disallowed_tools: ['Bash'] })
   expect((await call(key, `${ENVIRONMENTS}/${theirs.id}`, { name: 'mine' })).body.code).toBe('environment_not_allowed')

@@ -9,11 +9,10 @@ import {
 } from '@troupe/protocol/environment'
 import { ApiError, type FieldError } from '@troupe/protocol/error'
 import { refusedEnvName } from '../agents/env-policy.ts'
+import { wholePackages } from './packages.ts'
 
 type Param<T extends string> = Extract<EnvironmentConfigParam, { type: T }>
 type Config<T extends string> = Extract<EnvironmentConfig, { type: T }>
-
-const MANAGERS = ['apt', 'cargo', 'gem', 'go', 'npm', 'pip'] as const
 
 /**
  * A config with every field: as given, else as it was, else the default. Throws `invalid_config_type_change`,
@@ -82,16 +81,11 @@ function container(param: Param<'container'>, before: Config<'container'> | null
 function confined(param: Param<'sandbox'> | Param<'cloud'>, before: EnvironmentConfig | null): EnvironmentConfig {
   if (param.type === 'cloud') {
     const old = before as Config<'cloud'> | null
-    for (const manager of MANAGERS)
-      if (param.packages?.[manager]?.length)
-        throw new ApiError(
-          'unsupported_feature',
-          `packages.${manager} are not installed by this version; install them on this machine or into the image of a container, or let the setup of a local environment do it.`,
-        )
+    const network = networking(param.networking, old?.networking ?? null)
     return {
       type: 'cloud',
-      networking: networking(param.networking, old?.networking ?? null),
-      packages: Object.fromEntries(MANAGERS.map((manager) => [manager, []])),
+      networking: network,
+      packages: wholePackages(param.packages, old?.packages ?? null, network.type === 'limited'),
     }
   }
   // They would run beside the sandbox, which is the agent's own.

@@ -1,4 +1,6 @@
 import { SETUP_SECONDS } from '@troupe/protocol/environment'
+import { idToUuid } from '@troupe/protocol/ids'
+import { packageCommands } from '../environments/packages.ts'
 import { changeSession } from '../sessions/change-session.ts'
 import { newEvent } from '../sessions/new-event.ts'
 import { sessionVariables } from '../sessions/session-environment.ts'
@@ -28,8 +30,8 @@ export class SetupProblem extends Error {
 /** The commands that are still to be run for a session before its agent begins. */
 export function pendingSetup({ options }: Pick<SessionRow, 'options'>): readonly string[] {
   const config = options.environment?.config
-  if (options.setUp || !config || !('setup' in config)) return []
-  return config.setup ?? []
+  if (options.setUp || !config) return []
+  return 'setup' in config ? (config.setup ?? []) : packageCommands(config)
 }
 
 /**
@@ -52,6 +54,8 @@ export async function setUp(
   const late = AbortSignal.timeout(seconds * 1000)
   const whole = context.prepareEnv(session)
   const secrets = secretsOf(session, whole)
+  if (session.options.environment?.config.type === 'cloud' && !whole.HOME?.includes(idToUuid(session.id)))
+    throw new SetupProblem('Packages are installed into the home of a session, and session_home is off.', {})
   await note(context, session.id, epoch, 'session.setup_started', turn.id, {
     commands: commands.length,
     timeout_seconds: seconds,

@@ -2,6 +2,7 @@ import type { Policy } from '@troupe/protocol/access'
 import type { EnvironmentConfig } from '@troupe/protocol/environment'
 import { ApiError } from '@troupe/protocol/error'
 import { fits } from '../agents/wildcards.ts'
+import { packageCommands } from '../environments/packages.ts'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SessionOptions } from '../store/store.ts'
@@ -65,12 +66,12 @@ export async function assertMaySave({ policies }: Pick<Caller, 'policies'>, conf
         'environment_not_allowed',
         `The policy of the ${kind} names the environments that it has; it makes and changes none.`,
       )
-  if ('setup' in config && config.setup?.length)
+  if (('setup' in config && config.setup?.length) || packageCommands(config).length > 0)
     for (const { kind, policy } of policies)
       if (!(policy.setup ?? !bounds(policy)))
         throw new ApiError(
           'environment_not_allowed',
-          `The policy of the ${kind} does not let environments have setup commands, which nobody judges; it would with "setup": true.`,
+          `The policy of the ${kind} does not let environments have setup commands or packages, which run without anybody judging them; it would with "setup": true.`,
         )
   if (!('cwd_root' in config)) return
   const repository = 'worktree' in config && config.worktree ? config.worktree.repository : null
