@@ -20,6 +20,7 @@ import { Previews } from './log/previews.ts'
 import { Wakeups } from './log/wakeups.ts'
 import { Metrics } from './metrics/metrics.ts'
 import { makeTracer } from './tracing/make-tracer.ts'
+import { traceHeaders } from './tracing/trace-headers.ts'
 import { callerOf } from './access/authenticate.ts'
 import { Scheduler } from './deployments/scheduler.ts'
 import { NotedUse } from './access/noted-use.ts'
@@ -287,6 +288,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       logger,
       version,
       send: sender({ allowPrivate: config.webhook_allow_private, resolve: systemResolver() }),
+      traceHeaders: (event) => traceHeaders(store, event, tracer !== null),
       async renderSession(id) {
         const session = await store.readSession(id)
         return session && sessionToWire(store, session, clock.now(), runner.admission)

@@ -135,6 +135,47 @@ test('OT1 a turn of the genuine agent is a tree of spans in the trace of its req
   expect(new Set(told)).toEqual(new Set([formatTraceparent({ traceId: TRACE, spanId: root!.spanId, sampled: true })]))
 })
 
+test('OT23 a real turn that waited for a person and for its client is a whole tree without errors, and its webhook carries its place', async () => {
+  const found = await collector()
+  const hooks = await collector()
+  const model = await startDemoModel()
+  const server = await testServer(
+    { agent_executable: undefined, demo_model: 'on', webhook_allow_private: true },
+    { demoModel: model, env: { ANTHROPIC_API_KEY: undefined, ...traced(found.url) } },
+  )
+  onTestFinished(() => model.close())
+  await server.post('/v1/webhook_endpoints', { url: hooks.url, types: ['turn.completed'] })
+  const steps = [
+    { tools: [{ name: 'Bash', input: { command: 'touch x' } }] },
+    { tools: [{ name: 'mcp__client__look_up', input: { q: 'x' } }] },
+    { say: 'done' },
+  ]
+  const agent = {
+    type: 'inline',
+    tools: [{ type: 'custom', name: 'look_up', description: 'x', input_schema: { type: 'object' } }],
+  }
+  const content = `Play\n\`\`\`script\n${JSON.stringify(steps)}\n\`\`\``
+  const body = { agent, initial_events: [{ type: 'user.message', content }] }
+  const { id } = await server.post<Session>('/v1/sessions', body, { traceparent })
+  const [asked] = (await server.idle(id)).required_actions
+  await server.post(`/v1/approvals/${asked!.event_id}`, { result: 'allow' })
+  const [called] = (await server.idle(id)).required_actions
+  const result = { type: 'user.custom_tool_result', custom_tool_use_id: called!.event_id, content: [] }
+  await server.post(`/v1/sessions/${id}/events`, { events: [result] })
+  expect((await server.idle(id)).result).toMatchObject({ text: 'done' })
+  const [hook] = await hooks.until(1)
+  await server.stop()
+  const spans = spansOf(found)
+  expect(spans.filter(({ status: bad }) => bad).map(({ name, status: bad }) => [name, bad])).toEqual([])
+  const ids = new Set(spans.map(({ spanId }) => spanId))
+  const [root, ...others] = spans.filter(({ parentSpanId }) => !ids.has(parentSpanId!))
+  expect(others).toEqual([])
+  expect(root).toMatchObject({ traceId: TRACE, parentSpanId: PARENT })
+  const names = spans.map(({ name }) => name)
+  for (const name of ['execute_tool Bash', 'wait_for_approval', 'execute_tool look_up']) expect(names).toContain(name)
+  expect(hook!.headers.traceparent).toBe(`00-${TRACE}-${root!.spanId}-01`)
+}, 60_000)
+
 test('OT2 whichever way a turn comes, it joins the trace of its request, also behind a restart; what is no traceparent is ignored', async () => {
   const found = await collector()
   const server = await testServer({ max_running: 1, drain_seconds: 0 }, { env: traced(found.url) })
@@ -303,6 +344,60 @@ describe('the spans of a turn', () => {
     expect(spans[0]!.attributes['error.type']).toBe('process_crashed')
     // Told again after a crash, it is the same.
     expect(turnSpans(session, { ...turn, error: { code: 'process_crashed' } as never }, events)).toEqual(spans)
+  })
+
+  test('OT23 results of MCP servers and of clients end their calls, refusals and answers say what they are, and a second wait for a slot is one', () => {
+    const mcp = row('agent.mcp_tool_use', 20, { name: 'look', mcp_server_name: 'docs' })
+    const custom = row('agent.custom_tool_use', 30, { name: 'ask_crm' })
+    const denied = row('agent.tool_use', 40, { name: 'Bash' })
+    const events = [
+      row('session.queued', 10, {}),
+      row('turn.started', 15, {}),
+      mcp,
+      row('agent.mcp_tool_result', 25, { mcp_tool_use_id: mcp.id, is_error: false }),
+      custom,
+      row('user.custom_tool_result', 35, { custom_tool_use_id: custom.id, is_error: false }),
+      row('session.queued', 36, {}),
+      row('turn.resumed', 38, {}),
+      denied,
+      row('agent.permission_denied', 41, { tool_use_id: denied.id }),
+      row('agent.tool_result', 42, { tool_use_id: denied.id, is_error: true }),
+    ]
+    expect(shown(turnSpans(session, { ...turn, status: 'completed' }, events)).slice(1)).toEqual([
+      ['queued', 10, 15, null],
+      ['execute_tool look', 20, 25, null],
+      ['execute_tool ask_crm', 30, 35, null],
+      ['queued', 36, 38, null],
+      ['execute_tool Bash', 40, 41, 'the call was refused'],
+    ])
+  })
+
+  test('OT23 a subagent that is taken up again has its place in the new turn, and what was stopped on purpose is no error', () => {
+    const inside = { threadId: 'sthr_1' }
+    const call = row('agent.tool_use', 30, { name: 'Bash' }, inside)
+    const stopped = { ...turn, status: 'cancelled' } as const
+    const spans = turnSpans(session, stopped, [
+      row('session.thread_status_running', 20, { agent_name: 'helper' }, inside),
+      row('session.thread_status_idle', 25, { stop_reason: { type: 'end_turn' } }, inside),
+      row('session.thread_status_running', 28, { agent_name: 'helper' }, inside),
+      call,
+      row('session.thread_status_terminated', 90, { agent_name: 'helper' }, inside),
+    ])
+    expect(shown(spans)).toEqual([
+      [`invoke_agent ${session.agent.name}`, 10, 100, null],
+      ['invoke_agent helper', 20, 90, null],
+      ['execute_tool Bash', 30, 100, null],
+    ])
+    expect(spans.map(({ parentSpanId }) => parentSpanId)).toEqual([null, spans[0]!.spanId, spans[1]!.spanId])
+    expect(spans[2]!.attributes['troupe.cut']).toBe(true)
+    // Words of a subagent that nothing in this turn began: they belong to the turn.
+    const [root, tool] = turnSpans(session, stopped, [call])
+    expect(tool!.parentSpanId).toBe(root!.spanId)
+    const failed = turnSpans(session, { ...turn, error: null }, [
+      row('session.thread_created', 20, { agent_name: 'helper' }, inside),
+      row('session.thread_status_idle', 25, { stop_reason: { type: 'retries_exhausted' } }, inside),
+    ])
+    expect(failed[1]!.error).toBe('retries_exhausted')
   })
 
   test('OT4 a turn has one place in one trace, before, during and behind it', () => {

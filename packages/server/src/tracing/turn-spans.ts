@@ -9,6 +9,8 @@ interface Body {
   model?: string
   agent_name?: string
   tool_use_id?: string
+  mcp_tool_use_id?: string
+  custom_tool_use_id?: string
   sdk_tool_use_id?: string
   model_request_start_id?: string
   is_error?: boolean
@@ -87,7 +89,7 @@ export function turnSpans(session: SessionRow, turn: TurnRow, events: readonly E
       startedAt: event.createdAt,
       endedAt,
       attributes: { ...attributes, ...conversation },
-      error: CUT,
+      error: null,
       links: [],
     }
     spans.push(span)
@@ -102,15 +104,32 @@ export function turnSpans(session: SessionRow, turn: TurnRow, events: readonly E
     span.error = error
     Object.assign(span.attributes, attributes)
   }
+  const threads = new Map<string, Span>()
+  /** A subagent begins, or is taken up again: in this turn it has one span. */
+  const thread = (event: EventRow, name: string | undefined, above: string) => {
+    const id = event.threadId!
+    const known = threads.get(id)
+    if (known) return void open.set(id, known)
+    const attributes = {
+      'gen_ai.operation.name': 'invoke_agent',
+      'gen_ai.provider.name': PROVIDER,
+      'gen_ai.agent.name': name,
+      'troupe.thread.id': id,
+    }
+    threads.set(id, begin(id, event, above, `invoke_agent ${name ?? 'subagent'}`, attributes))
+  }
   for (const event of events) {
     const body = JSON.parse(event.body) as Body
-    const under = event.threadId === null ? root : spanIdOf(event.threadId)
+    // What a subagent says that nothing in this turn began is the turn's.
+    const under = threads.get(event.threadId ?? '')?.spanId ?? root
+    const call = body.tool_use_id ?? body.mcp_tool_use_id ?? body.custom_tool_use_id
     switch (event.type) {
       case 'session.queued':
         begin('queued', event, root, 'queued', {})
         open.get('queued')!.spanId = spanIdOf(event.id)
         break
       case 'turn.started':
+      case 'turn.resumed':
         end('queued', event, null)
         break
       case 'span.model_request_start': {
@@ -155,29 +174,39 @@ export function turnSpans(session: SessionRow, turn: TurnRow, events: readonly E
       case 'user.tool_confirmation':
       case 'user.custom_tool_result':
       case 'session.approval_closed':
-        end(`wait ${body.tool_use_id}`, event, null, { 'troupe.approval.result': body.result ?? body.reason })
-        if (event.type === 'user.custom_tool_result')
-          end(body.tool_use_id, event, body.is_error ? 'the tool failed' : null)
+        end(`wait ${call}`, event, null, { 'troupe.approval.result': body.result ?? body.reason })
+        if (event.type === 'user.custom_tool_result') end(call, event, body.is_error ? 'the tool failed' : null)
+        break
+      case 'agent.permission_denied':
+        end(call, event, 'the call was refused')
         break
       case 'agent.tool_result':
       case 'agent.mcp_tool_result':
-        end(`wait ${body.tool_use_id}`, event, null)
-        end(body.tool_use_id, event, body.is_error ? 'the tool failed' : null)
+        end(`wait ${call}`, event, null)
+        end(call, event, body.is_error ? 'the tool failed' : null)
         break
       case 'session.thread_created': {
         const above = body.tool_use_id === undefined ? root : spanIdOf(body.tool_use_id)
-        begin(event.threadId!, event, above, `invoke_agent ${body.agent_name ?? 'subagent'}`, {
-          'gen_ai.operation.name': 'invoke_agent',
-          'gen_ai.provider.name': PROVIDER,
-          'gen_ai.agent.name': body.agent_name,
-          'troupe.thread.id': event.threadId!,
-        })
+        thread(event, body.agent_name, above)
         break
       }
-      case 'session.thread_status_idle':
+      case 'session.thread_status_running':
+        thread(event, body.agent_name, root)
+        break
+      case 'session.thread_status_idle': {
+        const why = body.stop_reason?.type
+        end(event.threadId!, event, why === undefined || why === 'end_turn' || why === 'interrupted' ? null : why)
+        break
+      }
+      case 'session.thread_status_terminated':
         end(event.threadId!, event, null)
         break
     }
+  }
+  for (const span of open.values()) {
+    span.attributes['troupe.cut'] = true
+    // A turn that was stopped on purpose cuts what was under way; that is no error.
+    if (turn.status !== 'cancelled') span.error = CUT
   }
   return spans
 }

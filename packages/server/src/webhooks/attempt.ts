@@ -17,6 +17,8 @@ export interface AttemptParts {
   version: string
   /** The session as `/v1` shows it, for endpoints that include it; null when it is gone. */
   renderSession(id: string): Promise<object | null>
+  /** Headers that say to which trace the event belongs. */
+  traceHeaders?(event: Pick<DeliveryRow, 'sessionId' | 'turnId'>): Promise<Record<string, string>>
   random?: () => number
 }
 
@@ -33,6 +35,7 @@ export async function attempt(parts: AttemptParts, delivery: DeliveryRow, cut: A
   const headers = {
     'content-type': 'application/json',
     'user-agent': `Troupe/${version}`,
+    ...(await parts.traceHeaders?.(delivery)),
     ...signedHeaders(delivery.id, at, body, validSecrets(endpoint, at)),
   }
   const result = await send({ url: endpoint.url, headers, body }, cut)
