@@ -148,6 +148,22 @@ export class TurnPrinter {
       case 'interrupt':
         this.#screen.note(`  ${paint.yellow('■')} interrupt`)
         break
+      case 'note':
+        if (this.#options.inputs) this.#screen.note(`  ${paint.dim(`◇ told as the system: ${cleanLine(item.text)}`)}`)
+        break
+      case 'setup':
+        this.#screen.note(
+          item.result === 'completed'
+            ? `  ${paint.dim(`◇ setup ${item.number}/${item.of}: ${cleanLine(item.command)}`)}`
+            : `  ${paint.red('✗')} setup ${item.number}/${item.of}: ${cleanLine(item.command)}  ${paint.red(item.result)}`,
+        )
+        break
+      case 'files':
+        for (const file of item.files)
+          this.#screen.note(`  ${paint.green('▪')} ${cleanLine(file.path)}  ${paint.dim(file.id)}`)
+        for (const file of item.failed)
+          this.#screen.note(`  ${paint.red('✗')} ${cleanLine(file.path)}  ${paint.red(cleanLine(file.problem))}`)
+        break
       case 'thinking':
         break
     }

@@ -3,7 +3,7 @@ import type { EventType, SessionError, SessionEvent } from '@troupe/protocol/eve
 import type { SessionStatus } from '@troupe/protocol/session'
 import type { Usage } from '@troupe/protocol/turn'
 import { blocksOf, textOf } from './content.ts'
-import { type Change, type Delta, entry, patch, type Patched, stopReason, words } from './event-parts.ts'
+import { type Change, count, type Delta, entry, parts, patch, type Patched, stopReason, words } from './event-parts.ts'
 import { endThread, setThread, startThread, tasksOf } from './thread-changes.ts'
 import type { SessionView, ToolItem, TurnView } from './view.ts'
 
@@ -16,7 +16,11 @@ export const CHANGES: Record<EventType, Change | null> = {
     const turn = event.turn_id === null ? {} : withTurn(view, event.turn_id, {})
     return { ...turn, added: { kind: 'user', ...entry(event), content: blocksOf(event.content), state: taken(event) } }
   },
-  'system.message': null,
+  'system.message': (view, event) => {
+    const again = patch(view, (item) => item.kind === 'note' && item.id === event.id, { state: taken(event) })
+    if (again) return { patched: again }
+    return { added: { kind: 'note', ...entry(event), text: textOf(blocksOf(event.content)), state: taken(event) } }
+  },
   'user.interrupt': (view, event) => {
     const again = patch(view, (item) => item.kind === 'interrupt' && item.id === event.id, { state: taken(event) })
     if (again) return { patched: again }
@@ -57,10 +61,32 @@ export const CHANGES: Record<EventType, Change | null> = {
     ...('title' in event && { title: event.title as string | null }),
     ...('metadata' in event && { metadata: event.metadata as Record<string, string> }),
   }),
-  'session.files_persisted': null,
+  'session.files_persisted': (_view, event) => ({
+    added: {
+      kind: 'files',
+      ...entry(event),
+      files: parts(event.files).map((file) => ({
+        id: words(file.file_id),
+        path: words(file.path) || words(file.filename),
+        bytes: count(file.size_bytes),
+      })),
+      failed: parts(event.failed).map((file) => ({ path: words(file.path), problem: words(file.error) })),
+    },
+  }),
   'session.setup_started': null,
   'session.worktree_created': null,
-  'session.setup_command': null,
+  'session.setup_command': (_view, event) => ({
+    added: {
+      kind: 'setup',
+      ...entry(event),
+      command: words(event.command),
+      number: count(event.number),
+      of: count(event.of),
+      result: words(event.result),
+      exitCode: typeof event.exit_code === 'number' ? event.exit_code : null,
+      output: words(event.output),
+    },
+  }),
   'session.forked': null,
   'session.rewound': null,
   'session.queued': null,

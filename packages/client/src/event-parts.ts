@@ -19,4 +19,8 @@ export function patch(
 
 export const entry = ({ id, seq, turn_id, created_at }: SessionEvent) => ({ id, seq, turnId: turn_id, at: created_at })
 export const words = (value: unknown): string => (typeof value === 'string' ? value : '')
+export const count = (value: unknown): number => (typeof value === 'number' ? value : 0)
+/** The objects of a list; what is none is left out. */
+export const parts = (value: unknown): Record<string, unknown>[] =>
+  Array.isArray(value) ? value.filter((each) => typeof each === 'object' && each !== null) : []
 export const stopReason = (event: SessionEvent) => (event.stop_reason as StopReason | null) ?? null

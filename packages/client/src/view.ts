@@ -83,6 +83,35 @@ export interface CompactionItem extends Entry {
   kind: 'compaction'
 }
 
+/** What the agent was told besides a message, as the system. */
+export interface NoteItem extends Entry {
+  kind: 'note'
+  text: string
+  state: 'waiting' | 'taken'
+}
+
+/** What the agent left in `outputs/` in a turn. */
+export interface FilesItem extends Entry {
+  kind: 'files'
+  files: { id: string; path: string; bytes: number }[]
+  /** What of it was not kept, and the word for why. */
+  failed: { path: string; problem: string }[]
+}
+
+/** A command that prepared the workdir has ended. */
+export interface SetupItem extends Entry {
+  kind: 'setup'
+  command: string
+  /** Its place among all, from 1. */
+  number: number
+  of: number
+  /** `completed`, or how it went wrong. */
+  result: string
+  exitCode: number | null
+  /** The end of what it said. */
+  output: string
+}
+
 export type Item =
   | UserItem
   | AgentItem
@@ -92,6 +121,9 @@ export type Item =
   | ErrorItem
   | ThreadItem
   | CompactionItem
+  | NoteItem
+  | FilesItem
+  | SetupItem
 
 /** A subagent's own transcript. */
 export interface ThreadView {

@@ -179,3 +179,30 @@ test('work behind an answer is shown until it has ended, or its turn', () => {
   const cut = event(8, 'turn.cancelled', { stop_reason: { type: 'interrupted' } })
   expect(fold(before, cut).background).toEqual([])
 })
+
+test('U41 what the agent left, what it was told as the system, and what prepared its workdir are items', () => {
+  const note = { content: text('It is late.'), processed_at: null }
+  const files = [{ file_id: 'file_1', filename: 'a.csv', path: 'tables/a.csv', size_bytes: 12 }, null]
+  const view = foldAll([
+    event(1, 'session.setup_command', {
+      command: 'npm ci',
+      number: 1,
+      of: 2,
+      result: 'failed',
+      exit_code: 1,
+      output: 'no',
+    }),
+    { ...event(2, 'system.message', note), id: 'sevt_note' },
+    { ...event(3, 'system.message', { ...note, processed_at: '2026-11-23T10:00:00Z' }), id: 'sevt_note' },
+    event(4, 'session.files_persisted', { files, failed: [{ path: 'big.bin', error: 'too_large' }] }),
+  ])
+  expect(view.items).toMatchObject([
+    { kind: 'setup', command: 'npm ci', number: 1, of: 2, result: 'failed', exitCode: 1, output: 'no' },
+    { kind: 'note', text: 'It is late.', state: 'taken' },
+    {
+      kind: 'files',
+      files: [{ id: 'file_1', path: 'tables/a.csv', bytes: 12 }],
+      failed: [{ path: 'big.bin', problem: 'too_large' }],
+    },
+  ])
+})

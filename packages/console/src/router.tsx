@@ -23,9 +23,11 @@ const routes = [
     getParentRoute: () => root,
     path: '/',
     component: Home,
-    /** The saved agent that the form begins with. */
-    validateSearch: ({ agent }: Record<string, unknown>): { agent?: string } =>
-      typeof agent === 'string' ? { agent } : {},
+    /** The saved agent and the environment that the form begins with. */
+    validateSearch: ({ agent, environment }: Record<string, unknown>): { agent?: string; environment?: string } => ({
+      ...(typeof agent === 'string' && { agent }),
+      ...(typeof environment === 'string' && { environment }),
+    }),
   }),
   createRoute({
     getParentRoute: () => root,
@@ -54,6 +56,11 @@ const routes = [
     getParentRoute: () => root,
     path: '/agents/$id',
     component: lazyRouteComponent(() => import('./routes/agent.tsx'), 'AgentPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/environments',
+    component: lazyRouteComponent(() => import('./routes/environments.tsx'), 'EnvironmentsPage'),
   }),
   createRoute({
     getParentRoute: () => root,

@@ -21,6 +21,7 @@ describe.skipIf(mustSkip)('every page', () => {
     overview: '/overview',
     agents: '/agents',
     agent: '/agents/new',
+    environments: '/environments',
     schedules: '/schedules',
     files: '/files',
     audit: '/audit',

@@ -13,7 +13,15 @@ import { Palette } from './palette.tsx'
 import { SentDialog } from './sent-dialog.tsx'
 
 /** Pages that a phone's rail has no room for; its settings lead to them. */
-const RARE: ReadonlySet<string> = new Set(['/agents', '/schedules', '/files', '/webhooks', '/keys', '/audit'])
+const RARE: ReadonlySet<string> = new Set([
+  '/agents',
+  '/environments',
+  '/schedules',
+  '/files',
+  '/webhooks',
+  '/keys',
+  '/audit',
+])
 
 /** Rail, banner and the keys that work everywhere, around each page. */
 export function Shell() {
@@ -66,6 +74,7 @@ export function Shell() {
       | '/approvals'
       | '/overview'
       | '/agents'
+      | '/environments'
       | '/schedules'
       | '/files'
       | '/webhooks'
@@ -102,6 +111,7 @@ export function Shell() {
         {item('/approvals', 'approvals', words.approvals, pathname === '/approvals', waiting)}
         {item('/overview', 'overview', words.overview, pathname === '/overview')}
         {item('/agents', 'agent', words.agents.title, pathname.startsWith('/agents'))}
+        {item('/environments', 'globe', words.environments.title, pathname === '/environments')}
         {item('/schedules', 'clock', words.schedules.title, pathname === '/schedules')}
         {item('/files', 'file', words.files.title, pathname === '/files')}
         {item('/webhooks', 'plug', words.webhooks.title, pathname === '/webhooks')}

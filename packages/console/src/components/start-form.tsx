@@ -1,3 +1,4 @@
+import type { Environment } from '@troupe/protocol/environment'
 import type { Agent } from '@troupe/protocol/saved-agent'
 import type { Session } from '@troupe/protocol/session'
 import { useState } from 'react'
@@ -12,6 +13,8 @@ import { titleOf } from './session-list.tsx'
 export function StartForm({
   agents,
   agentId,
+  environments,
+  environmentId,
   models,
   sessions,
   busy,
@@ -20,14 +23,17 @@ export function StartForm({
   agents: readonly Agent[]
   /** The agent that is chosen at first; empty: none. */
   agentId: string
+  /** Those that can be chosen besides the one that sessions have by themselves. */
+  environments: readonly Environment[]
+  environmentId: string
   models: readonly string[]
   sessions: readonly Session[]
   busy: boolean
   start: (draft: Draft) => void
 }) {
   const words = useWords()
-  const [draft, setDraft] = useState({ ...EMPTY_DRAFT, agentId })
-  const [open, setOpen] = useState(agentId !== '')
+  const [draft, setDraft] = useState({ ...EMPTY_DRAFT, agentId, environmentId })
+  const [open, setOpen] = useState(agentId !== '' || environmentId !== '')
   const chosen = draft.agentId !== ''
   const set = (name: Exclude<keyof Draft, 'files'>) => (event: { target: { value: string } }) =>
     setDraft((before) => ({ ...before, [name]: event.target.value }))
@@ -89,6 +95,22 @@ export function StartForm({
                   ))}
                 </select>
                 {chosen && <span className="small soft">{words.agents.useNote}</span>}
+              </label>
+            )}
+            {(environments.length > 0 || draft.environmentId !== '') && (
+              <label className="field wide">
+                <span>{words.environments.use}</span>
+                <select value={draft.environmentId} onChange={set('environmentId')} disabled={draft.resume !== ''}>
+                  <option value="">{words.environments.builtIn}</option>
+                  {draft.environmentId !== '' && !environments.some(({ id }) => id === draft.environmentId) && (
+                    <option value={draft.environmentId}>{draft.environmentId}</option>
+                  )}
+                  {environments.map(({ id, name }) => (
+                    <option key={id} value={id}>
+                      {name}
+                    </option>
+                  ))}
+                </select>
               </label>
             )}
             {!chosen && (

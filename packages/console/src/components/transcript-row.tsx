@@ -7,7 +7,9 @@ import { ShownSession } from '../lib/shown-session.ts'
 import { useWords } from '../words/use-words.tsx'
 import { Icon } from './icon.tsx'
 import { Images } from './images.tsx'
+import { LeftFiles } from './left-files.tsx'
 import { Markdown } from './markdown.tsx'
+import { SetupStep } from './setup-step.tsx'
 import { ToolCall } from './tool-call.tsx'
 
 export interface RowProps {
@@ -58,6 +60,18 @@ function One({
       return <ToolCall item={item} waiting={waiting.has(item.id)} live={live} open={open} />
     case 'interrupt':
       return <div className="rule">{words.interrupted(item.mode)}</div>
+    case 'note':
+      return (
+        <div className="aside top measure">
+          <Icon name="settings" />
+          <span className="verb">{words.toldAsSystem}</span>
+          <span className="soft">{item.text}</span>
+        </div>
+      )
+    case 'files':
+      return <LeftFiles item={item} />
+    case 'setup':
+      return <SetupStep item={item} />
     case 'compaction':
       return <div className="rule">{words.compacted}</div>
     case 'error':

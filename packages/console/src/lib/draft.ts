@@ -13,6 +13,8 @@ export interface Draft {
   resume: string
   /** A saved agent, instead of what the form says of one. */
   agentId: string
+  /** Empty: the one that sessions have which name none. */
+  environmentId: string
   /** Uploaded files that lie in `uploads/` when it begins. */
   files: readonly { id: string; filename: string }[]
 }
@@ -28,6 +30,7 @@ export const EMPTY_DRAFT: Draft = {
   disallowed: '',
   resume: '',
   agentId: '',
+  environmentId: '',
   files: [],
 }
 
@@ -54,6 +57,7 @@ export function bodyOf(draft: Draft): NewSession {
         mount_path: `uploads/${filename}`,
       })),
     }),
+    ...(draft.environmentId && { environment_id: draft.environmentId }),
     ...(draft.cwd.trim() && { cwd: draft.cwd.trim() }),
     ...(draft.maxTurns && { limits: { max_turns: Number(draft.maxTurns) } }),
     initial_events: [{ type: 'user.message', content: draft.prompt }],

@@ -7,6 +7,7 @@ import { StartForm } from '../components/start-form.tsx'
 import { agentsQuery } from '../lib/agents.ts'
 import { client } from '../lib/api.ts'
 import { bodyOf, type Draft } from '../lib/draft.ts'
+import { environmentsQuery } from '../lib/environments.ts'
 import { modelsQuery, queries, sessionsQuery } from '../lib/queries.ts'
 import { usePageTitle } from '../lib/use-page-title.ts'
 import { useWords } from '../words/use-words.tsx'
@@ -18,7 +19,8 @@ export function Home() {
   const sessions = useQuery(sessionsQuery(30))
   const models = useQuery(modelsQuery)
   const agents = useQuery({ ...agentsQuery(100), retry: false })
-  const { agent = '' } = useSearch({ from: '/' })
+  const environments = useQuery(environmentsQuery(100))
+  const { agent = '', environment = '' } = useSearch({ from: '/' })
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>(null)
   usePageTitle(words.newSession)
@@ -48,8 +50,10 @@ export function Home() {
         <div>
           <h1>{words.start}</h1>
           <StartForm
-            key={agent}
+            key={`${agent} ${environment}`}
             agentId={agent}
+            environmentId={environment}
+            environments={environments.data?.data ?? []}
             agents={agents.data?.data.filter(({ source }) => source !== 'built_in') ?? []}
             models={models.data?.data.map(({ id }) => id).filter((id) => id !== 'default') ?? []}
             sessions={list}

@@ -1,5 +1,6 @@
 import type { ScopeName } from '@troupe/protocol/access'
 import { enAudit } from './en-audit.ts'
+import { enEnvironments } from './en-environments.ts'
 import { enWork } from './en-work.ts'
 
 /** Every word of the console in English; `Words` is the shape that each other language fills. */
@@ -7,6 +8,7 @@ export const en = {
   name: 'English',
   ...enWork,
   ...enAudit,
+  ...enEnvironments,
   skip: 'Skip to the content',
   sessions: 'Sessions',
   approvals: 'Approvals',
@@ -93,6 +95,10 @@ export const en = {
   thought: 'Thought',
   interrupted: (mode: string): string => (mode === 'now' ? 'Stop at once was asked for' : 'Interrupt was asked for'),
   compacted: 'Older context was summarised',
+  toldAsSystem: 'Told as the system',
+  setupStep: (number: number, of: number): string => `Setup ${number} of ${of}`,
+  setupResults: { failed: 'failed', timed_out: 'took too long', interrupted: 'stopped' } as Record<string, string>,
+  nothingSaid: '(no output)',
   subagent: 'Subagent',
   newBelow: 'New below',
   caughtUp: (count: number) => `Caught up: ${count} ${count === 1 ? 'event' : 'events'}`,

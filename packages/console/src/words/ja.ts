@@ -1,11 +1,13 @@
 import type { Words } from './en.ts'
 import { jaAudit } from './ja-audit.ts'
+import { jaEnvironments } from './ja-environments.ts'
 import { jaWork } from './ja-work.ts'
 
 export const ja: Words = {
   name: '日本語',
   ...jaWork,
   ...jaAudit,
+  ...jaEnvironments,
   skip: '本文へ移動',
   sessions: 'セッション',
   approvals: '承認',
@@ -93,6 +95,10 @@ export const ja: Words = {
   thought: '思考',
   interrupted: (mode: string) => (mode === 'now' ? '即時停止を求めました' : '中断を求めました'),
   compacted: '古い文脈を要約しました',
+  toldAsSystem: 'システムとしての指示',
+  setupStep: (number, of) => `準備 ${number}/${of}`,
+  setupResults: { failed: '失敗', timed_out: '時間切れ', interrupted: '中断' },
+  nothingSaid: '（出力なし）',
   subagent: 'サブエージェント',
   newBelow: '下に新着',
   caughtUp: (count: number) => `追いつきました: ${count} 件`,
