@@ -19,10 +19,10 @@ export function EnvironmentCard({ environment, edit }: { environment: Environmen
   const confined = config.type === 'sandbox' || config.type === 'cloud'
   const facts = [
     config.type === 'container' && say.ofImage(draft.image),
-    confined && (draft.limited ? say.reaches(draft.hosts.split('\n').filter(Boolean)) : say.reachesAll),
+    confined && (draft.limited ? say.reaches(draft.hosts.replaceAll('\n', ', ')) : say.reachesAll),
     draft.setup !== '' && say.setUpBy(count(draft.setup)),
     draft.repository !== '' && say.worktreeOf(draft.repository),
-    draft.env !== '' && say.sets(draft.env.split('\n')),
+    draft.env !== '' && say.sets(draft.env.replaceAll('\n', ', ')),
     draft.cwdRoot !== '' && say.worksIn(draft.cwdRoot),
   ].filter((fact) => fact !== false)
   return (
