@@ -126,6 +126,7 @@ function contextIn(folder: string): SessionContext {
       defaultModel: null,
       defaultCwd: null,
       sessionsDir,
+      agentUser: null,
       agentProblem: null,
       bypassProblem: null,
       sandboxProblem: async () => null,

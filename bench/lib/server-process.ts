@@ -55,6 +55,7 @@ const sessions: SessionContext = {
     allowStdioMcp: false,
     defaultCwd: null,
     sessionsDir: join(folder, 'sessions'),
+    agentUser: null,
     agentProblem: null,
     bypassProblem: null,
     sandboxProblem: async () => null,

@@ -3,6 +3,8 @@ import { sandboxProblem } from '@troupe/server/environments/sandbox-problem'
 import { chooseModelSource } from '@troupe/server/agents/model-source'
 import type { Config } from '@troupe/server/config'
 import { chooseProxy } from '@troupe/server/proxy/choose-proxy'
+import { findUser } from '@troupe/server/lib/agent-user'
+import { rootProblem } from '@troupe/server/runner/choose-agent-user'
 import { detectContainment } from '@troupe/server/runner/containment'
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -33,7 +35,8 @@ export async function runChecks(config: Config): Promise<Check[]> {
     dataFolder(config.data_dir),
     port(config.host, config.port),
     model(config),
-    permissions(config.env),
+    permissions(config),
+    agentUser(config),
     sandbox(config.env.PATH),
   ])
 }
@@ -128,10 +131,21 @@ async function sandbox(searchPath: string | undefined): Promise<Check> {
   return problem === null ? ok('sandbox', 'environments can confine commands') : warn('sandbox', problem)
 }
 
-function permissions(env: NodeJS.ProcessEnv): Check {
-  const problem = bypassProblem(env)
+/** Only looked at: what is tried for real, and made for it, is left to the start. */
+function agentUser({ agent_user: wanted }: Config): Check {
+  const problem = rootProblem(wanted)
+  if (problem !== null) return warn('agent user', problem)
+  if (wanted === null) return ok('agent user', 'agents run as the user of the server, which is not root')
+  const found = process.getuid?.() === 0 ? findUser(wanted) : null
+  if (found && found.uid !== 0 && found.gid !== 0) return ok('agent user', `agents run as ${found.name} (${found.uid})`)
+  const why = process.getuid?.() === 0 ? 'is no user, or root itself' : 'can only be had by a server that is root'
+  return fail('agent user', `TROUPE_AGENT_USER ${JSON.stringify(wanted)} ${why}. Correct it, or leave it out.`)
+}
+
+function permissions({ env, agent_user: user }: Config): Check {
+  const problem = bypassProblem(env, user)
   if (problem !== null) return warn('permissions', problem)
-  const root = process.getuid?.() === 0
+  const root = process.getuid?.() === 0 && user === null
   return ok(
     'permissions',
     root ? 'root in a sandbox (IS_SANDBOX=1): bypassPermissions works' : 'not root: every permission mode works',

@@ -162,7 +162,7 @@ test('doctor checks everything a server needs and says what to do', async () => 
   const { ok, checks } = JSON.parse(good.stdout) as { ok: boolean; checks: { name: string; status: string }[] }
   expect([good.code, ok]).toEqual([0, true])
   expect(checks.map(({ name }) => name)).toEqual(
-    'configuration|node|agent|containment|data|port|model|permissions|sandbox'.split('|'),
+    'configuration|node|agent|containment|data|port|model|permissions|agent user|sandbox'.split('|'),
   )
   expect(bad.code).toBe(1)
   expect(bad.stdout).toMatch(/✗ configuration .*--log-level/)

@@ -35,6 +35,9 @@ import { credentialsOf } from './runner/confinement.ts'
 import { Containers } from './environments/containers.ts'
 import { withPackages } from './environments/packages.ts'
 import { sandboxWatch } from './environments/sandbox-problem.ts'
+import { agentWords } from './runner/agent-words.ts'
+import { LentConfig } from './runner/lent-config.ts'
+import { chooseAgentUser, rootProblem } from './runner/choose-agent-user.ts'
 import { type Containment, detectContainment } from './runner/containment.ts'
 import { chooseProxy } from './proxy/choose-proxy.ts'
 import { withoutCredentials } from './proxy/credential.ts'
@@ -140,6 +143,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const access = { keys, clock, required }
     const use = new NotedUse(keys, () => clock.now(), logger)
     undo.push(() => use.stop())
+    const sessionsDir = join(config.data_dir, 'sessions')
     const source = chooseModelSource(config.env, config.demo_model)
     const demoModel = source.source === 'demo' ? (options.demoModel ?? (await startDemo())) : null
     if (demoModel && !options.demoModel) undo.push(() => demoModel.close())
@@ -155,13 +159,17 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       await proxy.start()
       undo.push(() => proxy.stop())
     }
-    const containment = detectContainment(options.containment)
+    const ownUser = chooseAgentUser(config, proxy ? null : model.storedLogin, config.env.TMPDIR ?? '/tmp')
+    const rootWarning = rootProblem(config.agent_user)
+    if (rootWarning !== null) logger.warn({ setting: 'agent_user' }, rootWarning)
+    const containment = detectContainment(options.containment, (sessionId) =>
+      agentWords(ownUser, sessionsDir, sessionId),
+    )
     const containers = containersOf(config, containment)
     await containers.sweep()
     const wakeups = new Wakeups()
     const log = new EventLog(store, wakeups, tracer ? observers(metrics, tracer) : metrics)
     const previews = new Previews(wakeups)
-    const sessionsDir = join(config.data_dir, 'sessions')
     const git = new Git(config.env.PATH)
     const snapshots = new Snapshots({
       store,
@@ -171,13 +179,20 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       searchPath: config.env.PATH,
       sessionsDir,
       mode: config.snapshots,
+      user: ownUser,
     })
-    const files = { store: store.files, folder: join(config.data_dir, 'files'), clock, maxBytes: MAX_FILE_BYTES }
+    const files = {
+      store: store.files,
+      folder: join(config.data_dir, 'files'),
+      clock,
+      maxBytes: MAX_FILE_BYTES,
+      owner: ownUser,
+    }
     await sweepFiles(files)
     const sessions: SessionContext = {
       store,
       files,
-      repositories: { git: gitSettings(config.env), sources: config.git_sources },
+      repositories: { git: gitSettings(config.env, ownUser), sources: config.git_sources },
       snapshots,
       spares: { take: (like) => runner.spares.take(like) },
       log,
@@ -188,9 +203,10 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         allowStdioMcp: config.allow_stdio_mcp,
         defaultCwd: config.default_cwd,
         sessionsDir,
+        agentUser: ownUser,
         agentProblem: agentProblem(config.agent_executable),
-        bypassProblem: bypassProblem(config.env),
-        sandboxProblem: sandboxWatch(config.env.PATH),
+        bypassProblem: bypassProblem(config.env, config.agent_user),
+        sandboxProblem: sandboxWatch(config.env.PATH, ownUser),
         containerProblem: (image) => containers.problem(image),
         maxQueuedTurns: config.max_queued_turns,
         originApprovalSeconds: config.origin_approval_seconds,
@@ -204,9 +220,9 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const identity = ownHomes ? gitIdentity(config.env) : ''
     /** A session's own home, and its folder for temporary files. */
     const homeOf = (id: string, home: string, contained: boolean) => {
-      const tmp = join(makeTemporaryRoot(config.data_dir, config.env.TMPDIR ?? '/tmp'), idToUuid(id))
+      const tmp = join(makeTemporaryRoot(config.data_dir, config.env.TMPDIR ?? '/tmp', ownUser !== null), idToUuid(id))
       // No link leads out of a container.
-      return makeHome({ home, tmp }, contained ? {} : config.env, identity)
+      return makeHome({ home, tmp }, contained ? {} : config.env, identity, ownUser)
     }
     const demoEnv: Record<string, string> = demoModel
       ? { ANTHROPIC_BASE_URL: demoModel.url, ANTHROPIC_API_KEY: 'demo' }
@@ -236,14 +252,17 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
           executable: config.agent_executable,
           hidden: { dataDir: config.data_dir, credentials, temporary: () => temporaryRoot(config.data_dir) },
           allowStdioMcp: config.allow_stdio_mcp,
+          lent: ownUser && new LentConfig(ownUser, sessionsDir, join(config.data_dir, 'no-config')),
           gone: (env) => proxy?.dismiss(env),
         },
         prepareEnv(session) {
           const paths = sessionPaths(sessionsDir, session.id)
           const { configDir } = paths
           const contained = session.options.environment?.config.type === 'container'
+          const group = ownUser?.guard(paths.root) ?? 0
           if (contained) dropLinks(configDir)
           makeConfigDir(configDir, proxy ? null : model.storedLogin)
+          ownUser?.give(configDir, group)
           const env = agentEnv({
             server: proxy ? withoutCredentials(config.env) : config.env,
             caller: sessionVariables(session.options),
@@ -342,7 +361,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         version,
         agentSdkVersion: agentSdkVersion(),
         model,
-        containment: `${containment.name}: ${containment.note}`,
+        containment: `${containment.name}: ${containment.note}${ownUser ? `; agents run as ${ownUser.name}` : rootWarning === null ? '' : '; agents run as root'}`,
         admission: () => runner.admission,
         startedAt: clock.now(),
       },

@@ -10,7 +10,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'durability', status: 'yes' },
   { id: 'containment', status: 'yes' },
   { id: 'credential_proxy', status: 'yes' },
-  { id: 'agent_user', status: 'not yet' },
+  { id: 'agent_user', status: 'yes' },
   { id: 'admission', status: 'yes' },
   { id: 'demo_model', status: 'yes' },
   { id: 'official_sdks', status: 'yes' },

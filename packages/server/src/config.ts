@@ -130,6 +130,11 @@ export const ConfigSchema = z.object({
     .describe(
       'Whether each session has a home and a folder for temporary files of its own, or those of the server; auto: on Linux',
     ),
+  agent_user: optional
+    .default(null)
+    .describe(
+      'User as which agents run where the server is root, by name or number, `user:group` with another group; unset: as the server',
+    ),
   agents_dir: optional
     .default(null)
     .describe('Folder of agents as files (`*.md` as in `.claude/agents`, `*.yaml`, `*.json`), kept as saved agents'),

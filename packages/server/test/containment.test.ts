@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -24,12 +24,15 @@ const cases: [Containment['name'], boolean][] = [
   ['parent death signal', false],
 ]
 
-test.each(cases)('N1 kill -9 of the server ends the agent at once: %s', async (name, toolsToo) => {
+/** Ends a server with kill -9, and sees its agent end. */
+async function killed(name: Containment['name'], toolsToo: boolean, user: string[] = []): Promise<void> {
   const fifo = join(folder, 'alive')
-  expect(spawnSync('mkfifo', [fifo]).status).toBe(0)
+  expect(spawnSync('mkfifo', ['-m', '666', fifo]).status).toBe(0)
   // Whoever is alive holds the pipe open; its end says that all are gone.
   const script = `exec 9>${fifo}; ${toolsToo ? 'sleep 1003 &' : 'sleep 3 9>&- &'} echo ready; wait`
-  const parent = spawn(process.execPath, [PARENT, name, folder, script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const parent = spawn(process.execPath, [PARENT, name, folder, script, ...user], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const holders = spawn('cat', [fifo], { stdio: ['ignore', 'pipe', 'inherit'] })
   const [said] = (await once(parent.stdout, 'data')) as [Buffer]
   if (said.toString().startsWith('not here')) {
@@ -38,11 +41,22 @@ test.each(cases)('N1 kill -9 of the server ends the agent at once: %s', async (n
     expect(['pid namespace', 'pid namespace (user)', 'parent death signal']).toContain(name)
     return
   }
+  expect(said.toString()).toBe('ready\n')
   const gone = once(holders, 'exit')
   parent.kill('SIGKILL')
   await gone
   expect(readdirSync(join(folder, 'agents'))).toHaveLength(1)
-})
+}
+
+test.each(cases)('N1 kill -9 of the server ends the agent at once: %s', (name, toolsToo) => killed(name, toolsToo))
+
+test.skipIf(process.getuid?.() !== 0).each(cases)(
+  'IS15 nothing of an agent of another user outlives its server: %s',
+  async (name, toolsToo) => {
+    chmodSync(folder, 0o777)
+    await killed(name, toolsToo, ['nobody'])
+  },
+)
 
 test('N2 what outlived its server is killed at the next start, and nothing else is', async () => {
   const pidFolder = join(folder, 'agents')

@@ -41,8 +41,8 @@ export function agentProblem(configured: string | null): string | null {
 }
 
 /** Null when bypassed permissions will be accepted, else why not: the binary refuses them to root outside a sandbox. */
-export function bypassProblem(env: NodeJS.ProcessEnv): string | null {
+export function bypassProblem(env: NodeJS.ProcessEnv, agentUser: string | null = null): string | null {
   const isRoot = process.getuid?.() === 0
-  if (!isRoot || env.IS_SANDBOX === '1') return null
-  return 'The agent refuses permission_mode bypassPermissions when it runs as root. Run the server as another user, or, if this machine is a sandbox made for the purpose, start it with IS_SANDBOX=1.'
+  if (!isRoot || env.IS_SANDBOX === '1' || agentUser !== null) return null
+  return 'The agent refuses permission_mode bypassPermissions when it runs as root. Run the server as another user, set TROUPE_AGENT_USER to have the agents run as one, or, if this machine is a sandbox made for the purpose, start it with IS_SANDBOX=1.'
 }

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
+import type { AgentUser } from '../lib/agent-user.ts'
 
 /** What the sandbox of Claude Code is made with on Linux, and the package of Debian that has it. */
 const NEEDED = { bwrap: 'bubblewrap', socat: 'socat' } as const
@@ -13,6 +14,7 @@ const PATIENCE_MS = 10_000
 export async function sandboxProblem(
   searchPath: string | undefined,
   platform: NodeJS.Platform = process.platform,
+  user: AgentUser | null = null,
 ): Promise<string | null> {
   // There it is made with what the system has; the agent refuses to start where it is not.
   if (platform === 'darwin') return null
@@ -21,7 +23,11 @@ export async function sandboxProblem(
   if (missing.length > 0)
     return `Commands cannot be confined: ${missing.map(([program]) => program).join(' and ')} cannot be found. Install ${Object.values(NEEDED).join(' and ')} (apt-get install -y ${Object.values(NEEDED).join(' ')}).`
   try {
-    await promisify(execFile)(find('bwrap', searchPath)!, PROBE, { timeout: PATIENCE_MS })
+    await promisify(execFile)(find('bwrap', searchPath)!, PROBE, {
+      timeout: PATIENCE_MS,
+      ...user?.processAs(user.gid),
+      cwd: '/',
+    })
     return null
   } catch (error) {
     const { stderr, message } = error as Error & { stderr?: string }
@@ -31,11 +37,14 @@ export async function sandboxProblem(
 }
 
 /** Asks again until there is no problem: what is missing may be installed while the server runs. */
-export function sandboxWatch(searchPath: string | undefined): () => Promise<string | null> {
+export function sandboxWatch(
+  searchPath: string | undefined,
+  user: AgentUser | null = null,
+): () => Promise<string | null> {
   let works = false
   return async () => {
     if (works) return null
-    const problem = await sandboxProblem(searchPath)
+    const problem = await sandboxProblem(searchPath, process.platform, user)
     works = problem === null
     return problem
   }

@@ -47,7 +47,7 @@ export async function collectOutputs(
   place: TurnPlace,
   signal: AbortSignal,
 ): Promise<Collected | null> {
-  const walk = walkOutputs(place.cwd, signal)
+  const walk = walkOutputs(place.cwd, signal, context.owner)
   // Most turns leave nothing, and then nothing else is asked.
   const first = await walk.next()
   if (first.done) return null
@@ -131,10 +131,12 @@ async function keepOutput(
   const parts = path.split('/')
   const filename = parts.pop()!
   try {
-    await using folder = await openFolder(cwd, [OUTPUTS, ...parts])
+    await using folder = await openFolder(cwd, [OUTPUTS, ...parts], false, context.owner)
     // Not blocked by a pipe that took its place, and not led on by a link.
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
     await using file = await open(folder.path(filename), flags)
+    // What its agent may not read is read for nobody.
+    if (context.owner && !context.owner.mayRead(await file.stat())) return 'unreadable'
     const same = async () => stampOf(await file.stat({ bigint: true })) === stamp
     if (!(await same())) return 'changing'
     const { sha256, ...received } = await receive(context, Readable.from(pieces(file, size, signal)))

@@ -1,4 +1,5 @@
 import type { Clock } from '../lib/clock.ts'
+import type { Owner } from '../lib/folder.ts'
 import type { FileStore } from '../store/files.ts'
 
 export interface FileContext {
@@ -6,6 +7,8 @@ export interface FileContext {
   /** Where contents lie, each under its id: no name that came from elsewhere is ever part of a path. */
   folder: string
   clock: Clock
+  /** Whose the workdirs are; null: the server's own user's. */
+  owner?: Owner | null
   /** Bytes of one file, at most. */
   maxBytes: number
 }

@@ -1,7 +1,7 @@
 import { constants, type Stats } from 'node:fs'
-import { chmod, copyFile, type FileHandle, lstat, open, rename, rm } from 'node:fs/promises'
+import { copyFile, type FileHandle, lstat, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { NotAFolder, type OpenFolder, openFolder } from '../lib/folder.ts'
+import { NotAFolder, type OpenFolder, openFolder, type Owner } from '../lib/folder.ts'
 import { StorageUnavailable } from '../store/store.ts'
 
 /** A file that is to lie in a workdir. */
@@ -20,9 +20,9 @@ export const OUT_OF_REACH: ReadonlySet<string> = new Set(['ENOENT', 'EACCES', 'E
 const PIECE = 64 * 1024
 
 /** Whether anything is at a place, or stands in the way of it. Throws where the workdir itself cannot be read. */
-export async function isTaken(cwd: string, parts: readonly string[]): Promise<boolean> {
+export async function isTaken(cwd: string, parts: readonly string[], owner: Owner | null = null): Promise<boolean> {
   try {
-    await using folder = await openFolder(cwd, parts.slice(0, -1))
+    await using folder = await openFolder(cwd, parts.slice(0, -1), false, owner)
     return (await statOf(folder.path(parts.at(-1)!))) !== null
   } catch (error) {
     if (error instanceof NotAFolder) return true
@@ -37,17 +37,24 @@ export async function isTaken(cwd: string, parts: readonly string[]): Promise<bo
  * the next attempt removes. False: something is there already, or in the way, and is left as it is. Throws
  * `StorageUnavailable` where the disk is full.
  */
-export async function mountFile(filesFolder: string, cwd: string, { id, fileId, parts }: Mount): Promise<boolean> {
+export async function mountFile(
+  filesFolder: string,
+  cwd: string,
+  { id, fileId, parts }: Mount,
+  owner: Owner | null = null,
+): Promise<boolean> {
   const name = parts.at(-1)!
   try {
-    await using folder = await openFolder(cwd, parts.slice(0, -1), true)
+    await using folder = await openFolder(cwd, parts.slice(0, -1), true, owner)
     const part = partOf(folder, id)
     await rm(part, { force: true })
     if (await statOf(folder.path(name))) return false
     try {
       await copyFile(join(filesFolder, fileId), part, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
-      await chmod(part, READ_ONLY)
       await using whole = await open(part, constants.O_RDONLY | constants.O_NOFOLLOW)
+      // By what is open: a link that took its place would lead elsewhere.
+      await whole.chmod(READ_ONLY)
+      if (owner) await giveFile(whole, folder, owner)
       await whole.sync()
       await rename(part, folder.path(name))
     } catch (error) {
@@ -63,9 +70,14 @@ export async function mountFile(filesFolder: string, cwd: string, { id, fileId, 
 }
 
 /** Takes the copy away, if it is still what was put there; what the agent made of it stays. */
-export async function unmountFile(filesFolder: string, cwd: string, { id, fileId, parts }: Mount): Promise<void> {
+export async function unmountFile(
+  filesFolder: string,
+  cwd: string,
+  { id, fileId, parts }: Mount,
+  owner: Owner | null = null,
+): Promise<void> {
   try {
-    await using folder = await openFolder(cwd, parts.slice(0, -1))
+    await using folder = await openFolder(cwd, parts.slice(0, -1), false, owner)
     await rm(partOf(folder, id), { force: true })
     const path = folder.path(parts.at(-1)!)
     if (await isCopy(path, join(filesFolder, fileId))) await rm(path, { force: true })
@@ -74,6 +86,12 @@ export async function unmountFile(filesFolder: string, cwd: string, { id, fileId
     const left = error instanceof NotAFolder || OUT_OF_REACH.has((error as NodeJS.ErrnoException).code ?? '')
     if (!left) throw error
   }
+}
+
+/** As a copy that its agent had made: it may change or remove it. */
+async function giveFile(file: FileHandle, around: OpenFolder, { uid }: Owner): Promise<void> {
+  const { uid: of, nlink } = await file.stat()
+  if (of === 0 && nlink === 1) await file.chown(uid, (await around.handle.stat()).gid)
 }
 
 const partOf = (folder: OpenFolder, id: string): string => folder.path(`.${id}.part`)

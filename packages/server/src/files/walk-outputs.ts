@@ -1,7 +1,7 @@
 import type { OutputProblem } from '@troupe/protocol/output'
 import type { BigIntStats } from 'node:fs'
 import { lstat, opendir } from 'node:fs/promises'
-import { NotAFolder, type OpenFolder, openFolder } from '../lib/folder.ts'
+import { NotAFolder, type OpenFolder, openFolder, type Owner } from '../lib/folder.ts'
 import { nameProblem, shownPath } from './file-name.ts'
 
 /** Folders within folders, and entries that are looked at, at most. */
@@ -30,14 +30,18 @@ export interface Found {
  * Everything below `outputs/` of a workdir, in a fixed order, and no link followed: files, and what is none. Nothing
  * where there is no such folder. Ends early when `signal` aborts, or there are too many entries; then the last says so.
  */
-export async function* walkOutputs(cwd: string, signal: AbortSignal): AsyncGenerator<Found, void, void> {
+export async function* walkOutputs(
+  cwd: string,
+  signal: AbortSignal,
+  owner: Owner | null = null,
+): AsyncGenerator<Found, void, void> {
   let entries = 0
   const pending: string[][] = [[]]
   while (pending.length > 0) {
     const parts = pending.shift()!
     const base = parts.join('/')
     try {
-      await using folder = await openFolder(cwd, [OUTPUTS, ...parts])
+      await using folder = await openFolder(cwd, [OUTPUTS, ...parts], false, owner)
       for (const name of await namesIn(folder, MAX_ENTRIES + 1 - entries)) {
         if (signal.aborted) return yield nothing('', 'too_slow')
         if (++entries > MAX_ENTRIES) return yield nothing('', 'too_many_files')

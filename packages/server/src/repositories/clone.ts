@@ -1,7 +1,8 @@
 import type { Checkout } from '@troupe/protocol/repository'
-import { mkdir, lstat, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, lstat, readdir, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { NotAFolder, openFolder } from '../lib/folder.ts'
+import { giveMade, NotAFolder, openFolder } from '../lib/folder.ts'
+import { forOthers, removeTree } from '../lib/remove-tree.ts'
 import { type GitSettings, runGit } from './run-git.ts'
 
 /** Milliseconds that a clone may take. */
@@ -63,18 +64,21 @@ export async function cloneRepository(
 ): Promise<boolean> {
   const name = clone.parts.at(-1)!
   try {
-    await using folder = await openFolder(cwd, clone.parts.slice(0, -1), true)
+    await using folder = await openFolder(cwd, clone.parts.slice(0, -1), true, git.user)
     if (await isThere(folder.path(name))) return false
     const part = `.${clone.id}.part`
     // A git that outlived its server may still be writing into it.
-    await rm(folder.path(part), { recursive: true, force: true, maxRetries: 10 })
+    await removeTree(folder.path(part))
     await mkdir(folder.path(part), { mode: 0o700 })
     try {
+      await using place = await openFolder(folder.path('.'), [part])
+      if (git.user) await giveMade(place.handle, folder.handle, git.user)
+      const group = (await folder.handle.stat()).gid
       // For git the paths of our open folders are those of this process.
-      await fill(git, folder.path(part).replace('/proc/self/', `/proc/${process.pid}/`), clone, ending, limits)
+      await fill(git, forOthers(place.path('.')), group, clone, ending, limits)
       await rename(folder.path(part), folder.path(name))
     } catch (error) {
-      await rm(folder.path(part), { recursive: true, force: true })
+      await removeTree(folder.path(part))
       throw error
     }
     await folder.handle.sync()
@@ -90,7 +94,14 @@ export async function cloneRepository(
   }
 }
 
-async function fill(git: GitSettings, place: string, clone: Clone, ending: AbortSignal, limits: CloneLimits) {
+async function fill(
+  git: GitSettings,
+  place: string,
+  group: number,
+  clone: Clone,
+  ending: AbortSignal,
+  limits: CloneLimits,
+) {
   const { url, token, checkout } = clone
   const enough = new AbortController()
   const late = AbortSignal.timeout(limits.ms)
@@ -108,6 +119,7 @@ async function fill(git: GitSettings, place: string, clone: Clone, ending: Abort
       args,
       credential,
       signal,
+      group,
       ...(onOutput && { onOutput }),
     })
     if (code === 0) return
@@ -124,7 +136,14 @@ async function fill(git: GitSettings, place: string, clone: Clone, ending: Abort
     if ((await sizeOf(packs)) > limits.fetched) throw tooLarge(clone, limits)
     const wanted = checkout?.type === 'commit' ? checkout.sha : 'HEAD'
     const known = () =>
-      runGit(git, { protocol, cwd: place, args: ['cat-file', '-e', `${wanted}^{commit}`], credential: null, signal })
+      runGit(git, {
+        protocol,
+        cwd: place,
+        args: ['cat-file', '-e', `${wanted}^{commit}`],
+        credential: null,
+        signal,
+        group,
+      })
     if ((await known()).code !== 0) {
       // An empty repository has nothing to check out; a commit that no branch has must be asked for.
       if (checkout === null) return

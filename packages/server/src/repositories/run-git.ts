@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process'
 import type { Duplex } from 'node:stream'
+import type { AgentUser } from '../lib/agent-user.ts'
 
 /** How git is found, and what of the server's environment it is given: by which proxy it goes, whom it trusts. */
 export interface GitSettings {
   path: string | undefined
   env: Record<string, string>
+  /** Whose the workdirs are, and as whom git runs in them; null: the server's own user. */
+  user?: AgentUser | null
 }
 
 export interface GitRun {
@@ -17,6 +20,8 @@ export interface GitRun {
   signal: AbortSignal
   /** Is given what it says on stdout, piece by piece. */
   onOutput?: (piece: string) => void
+  /** The group of the folder. */
+  group?: number
 }
 
 /** Nothing of the machine's or the user's configuration counts, no program of a repository is run, nothing more is fetched. */
@@ -45,8 +50,9 @@ const HELPER = '!f() { test "$1" = get && cat <&3; }; f'
 const PASSED = /^(HTTPS?_PROXY|NO_PROXY|https?_proxy|no_proxy|ALL_PROXY|all_proxy|SSL_CERT_FILE|SSL_CERT_DIR)$/
 const STDERR_CHARS = 4_000
 
-export const gitSettings = (server: NodeJS.ProcessEnv): GitSettings => ({
+export const gitSettings = (server: NodeJS.ProcessEnv, user: AgentUser | null = null): GitSettings => ({
   path: server.PATH,
+  user,
   env: Object.fromEntries(
     Object.entries(server).filter((pair): pair is [string, string] => PASSED.test(pair[0]) && pair[1] !== undefined),
   ),
@@ -54,8 +60,8 @@ export const gitSettings = (server: NodeJS.ProcessEnv): GitSettings => ({
 
 /** Runs git to its end, in a process group of its own that ends with the signal. Never rejects; `code` null: it did not end by itself. */
 export function runGit(
-  { path, env }: GitSettings,
-  { protocol, cwd, args, credential, signal, onOutput }: GitRun,
+  { path, env, user }: GitSettings,
+  { protocol, cwd, args, credential, signal, onOutput, group }: GitRun,
 ): Promise<{ code: number | null; stderr: string }> {
   const own = [
     `protocol.${protocol}.allow=always`,
@@ -63,6 +69,8 @@ export function runGit(
   ]
   const child = spawn('git', [...[...SETTINGS, ...own].flatMap((setting) => ['-c', setting]), ...args], {
     cwd,
+    // The folder is gone to before the user is changed.
+    ...(user && user.processAs(group ?? user.gid)),
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     env: {

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { removeTreeSync } from '../lib/remove-tree.ts'
 
 /** What of the server's environment the agent may see. Nothing else of it reaches the agent. */
 const PASSED =
@@ -73,5 +74,5 @@ export function dropLinks(configDir: string): void {
  * reached the store, or a rewind went back to the start. The agent refuses the id of a transcript that it finds there.
  */
 export function forgetTranscripts(configDir: string | undefined): void {
-  if (configDir !== undefined) rmSync(join(configDir, 'projects'), { recursive: true, force: true })
+  if (configDir !== undefined) removeTreeSync(join(configDir, 'projects'))
 }

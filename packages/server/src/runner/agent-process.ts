@@ -16,6 +16,7 @@ import { earlyAgents } from './early-agents.ts'
 import { agentOptions, type ClientToolsEndpoint } from './agent-options.ts'
 import { budgetLeft } from '../sessions/budget.ts'
 import { confinement, type Hidden } from './confinement.ts'
+import type { LentConfig } from './lent-config.ts'
 import type { AgentChild, AgentExit } from './spawn-agent.ts'
 import { spawnFor, type SpawnSettings } from './spawn-for.ts'
 import { type STOP_STEPS, stopProcess } from './stop-process.ts'
@@ -36,6 +37,8 @@ export interface AgentSettings extends SpawnSettings {
   hidden: Hidden
   /** Whether MCP servers may be programs that it starts. */
   allowStdioMcp: boolean
+  /** Config dirs of agents that run as another user. */
+  lent?: LentConfig | null
   /** Told when a process is gone that was started with this environment. */
   gone?: (env: Record<string, string>) => void
 }
@@ -117,7 +120,7 @@ export function startAgent(
   const confined = confinement(session, env, start.skills, settings.hidden)
   const options: Options = {
     cwd: session.cwd,
-    env: { ...env, ...startEnv(start) },
+    env: { ...(settings.lent?.shown(env, start.resume) ?? env), ...startEnv(start) },
     ...(start.resume ? { resume: uuid } : { sessionId: uuid }),
     ...(agent.model.id !== 'default' && { model: agent.model.id }),
     ...(agent.model.effort && { effort: agent.model.effort.type }),
@@ -162,8 +165,11 @@ export function startAgent(
       UserPromptSubmit: [{ hooks: [() => Promise.resolve(noted())] }],
     },
     spawnClaudeCodeProcess: (spawnOptions) => {
-      child = spawnFor(settings, session, spawnOptions, start.skills === null ? [] : [start.skills])
+      const lent = settings.lent?.given(spawnOptions.env, session.id)
+      const own = lent ? { ...spawnOptions, env: lent.env } : spawnOptions
+      child = spawnFor(settings, session, own, start.skills === null ? [] : [start.skills])
       void child.exited.then(spawned.resolve)
+      void child.exited.then(lent?.ended).catch(() => undefined)
       return child.process
     },
   }

@@ -5,14 +5,29 @@ export interface Containment {
   name: 'pid namespace' | 'pid namespace (user)' | 'parent death signal' | 'watchdog'
   /** What it keeps, in words, for `/v1/info` and `doctor`. */
   note: string
-  wrap(command: string, args: string[]): { command: string; args: string[]; watchdog: boolean }
+  wrap(command: string, args: string[], sessionId?: string): { command: string; args: string[]; watchdog: boolean }
 }
 
-const prefix = (name: Containment['name'], note: string, words: string[]): Containment => ({
-  name,
-  note,
-  wrap: (command, args) => ({ command: words[0]!, args: [...words.slice(1), command, ...args], watchdog: false }),
-})
+/** Words before the command of an agent that make it run as somebody else, or within limits; none: as the server runs. */
+export type Before = (sessionId?: string) => readonly string[]
+
+/** `outside`: the words stand before those that contain, which the other user can use too, and must where it is in a namespace of its own. */
+const prefix = (
+  name: Containment['name'],
+  note: string,
+  words: string[],
+  place: 'inside' | 'outside' = 'inside',
+): ((before: Before) => Containment) => {
+  return (before) => ({
+    name,
+    note,
+    wrap: (command, args, sessionId) => {
+      const own = before(sessionId)
+      const [first, ...rest] = place === 'inside' ? [...words, ...own] : [...own, ...words]
+      return { command: first!, args: [...rest, command, ...args], watchdog: false }
+    },
+  })
+}
 
 const PDEATHSIG = ['setpriv', '--pdeathsig', 'KILL', '--']
 const NAMESPACE = ['--pid', '--fork', '--kill-child']
@@ -26,11 +41,16 @@ const ALL_DIE = 'the kernel ends the agent and everything it started when the se
 const WATCHDOG_SCRIPT = '(read _ <&3; kill -KILL 0) & exec 3<&-; exec "$@"'
 
 /** Strongest first. Inside a namespace of its own the agent sees only its own processes. */
-const CANDIDATES: Containment[] = [
+const CANDIDATES: ((before: Before) => Containment)[] = [
   prefix('pid namespace', ALL_DIE, [...PDEATHSIG, 'unshare', ...NAMESPACE, '--mount-proc', '--']),
   prefix('pid namespace', ALL_DIE, [...PDEATHSIG, 'unshare', ...NAMESPACE, '--']),
-  prefix('pid namespace (user)', ALL_DIE, [...PDEATHSIG, 'unshare', ...AS_USER, ...NAMESPACE, '--mount-proc', '--']),
-  prefix('pid namespace (user)', ALL_DIE, [...PDEATHSIG, 'unshare', ...AS_USER, ...NAMESPACE, '--']),
+  prefix(
+    'pid namespace (user)',
+    ALL_DIE,
+    [...PDEATHSIG, 'unshare', ...AS_USER, ...NAMESPACE, '--mount-proc', '--'],
+    'outside',
+  ),
+  prefix('pid namespace (user)', ALL_DIE, [...PDEATHSIG, 'unshare', ...AS_USER, ...NAMESPACE, '--'], 'outside'),
   prefix(
     'parent death signal',
     'the kernel ends the agent when the server dies; a tool in flight may run to its end',
@@ -38,23 +58,24 @@ const CANDIDATES: Containment[] = [
   ),
 ]
 
-const WATCHDOG: Containment = {
+const watchdog = (before: Before): Containment => ({
   name: 'watchdog',
   note: 'a small process ends the agent when the server dies; what is left is ended at the next start',
-  wrap: (command, args) => ({
+  wrap: (command, args, sessionId) => ({
     command: '/bin/sh',
-    args: ['-c', WATCHDOG_SCRIPT, 'troupe-agent', command, ...args],
+    args: ['-c', WATCHDOG_SCRIPT, 'troupe-agent', ...before(sessionId), command, ...args],
     watchdog: true,
   }),
-}
+})
 
 /** The strongest containment that works on this machine, tried for real. Takes some ms per candidate. */
-export function detectContainment(only?: Containment['name']): Containment {
+export function detectContainment(only?: Containment['name'], before: Before = () => []): Containment {
   if (process.platform === 'linux')
-    for (const candidate of CANDIDATES) {
+    for (const candidateWith of CANDIDATES) {
+      const candidate = candidateWith(before)
       if (only !== undefined && candidate.name !== only) continue
       const { command, args } = candidate.wrap('true', [])
       if (spawnSync(command, args, { stdio: 'ignore', timeout: 5_000 }).status === 0) return candidate
     }
-  return WATCHDOG
+  return watchdog(before)
 }

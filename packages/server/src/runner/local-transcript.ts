@@ -1,5 +1,5 @@
-import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { removeTreeSync } from '../lib/remove-tree.ts'
 
 /**
  * Forgets what an agent wrote to its own disk and never told us. Our store has the transcript; an agent that was killed
@@ -7,5 +7,5 @@ import { join } from 'node:path'
  * id (`Session ID … is already in use`, measured on 2.1.330).
  */
 export function forgetLocalTranscript(configDir: string): void {
-  rmSync(join(configDir, 'projects'), { recursive: true, force: true, maxRetries: 3 })
+  removeTreeSync(join(configDir, 'projects'))
 }

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { AgentUser } from '../lib/agent-user.ts'
 
 /** Where the SDKs of clouds look for who they are, by the variable that makes the agent reach its model there. */
 const CLOUDS: Readonly<Record<string, readonly string[]>> = {
@@ -13,16 +14,27 @@ const CLOUDS: Readonly<Record<string, readonly string[]>> = {
  * Makes a session's own home and folder for temporary files, and answers the variables that name them. So agents of two
  * sessions share no dotfiles, caches or sockets, and what they leave goes with the session. Of the server's home they are
  * lent what they could not work without: name and address for git, and what a cloud that serves the model asks for, by
- * link. The login of Claude Code lies in the config dir.
+ * link. The login of Claude Code lies in the config dir. Agents of another user are lent no files of root's home.
  */
 export function makeHome(
   { home, tmp }: { home: string; tmp: string },
   server: NodeJS.ProcessEnv,
   identity: string,
+  user: AgentUser | null = null,
 ): { HOME: string; TMPDIR: string } {
+  // What is an agent's already is not written into: it may have put links there.
+  if (user?.owns(home)) {
+    user.lend(tmp, user.groupOf(dirname(home)))
+    return { HOME: home, TMPDIR: tmp }
+  }
   for (const folder of [home, tmp]) mkdirSync(folder, { recursive: true, mode: 0o700 })
   const own = join(home, '.gitconfig')
   if (identity !== '' && !isThere(own)) writeFileSync(own, identity, { mode: 0o600, flag: 'wx' })
+  if (user) {
+    user.give(home, user.groupOf(dirname(home)))
+    user.lend(tmp, user.groupOf(dirname(home)))
+    return { HOME: home, TMPDIR: tmp }
+  }
   const of = server.HOME
   if (of) {
     for (const [variable, names] of Object.entries(CLOUDS))

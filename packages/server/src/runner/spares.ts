@@ -148,7 +148,7 @@ export class Spares implements SpareDesk {
     const { sessions, agent: settings, prepareEnv } = this.#context
     const { like } = this.#kinds.get(kind)!
     const sessionId = newId('sesn')
-    const cwd = await makeWorkdir(sessions.settings.sessionsDir, sessionId, like.options)
+    const cwd = await makeWorkdir(sessions.settings.sessionsDir, sessionId, like.options, sessions.settings.agentUser)
     const session: SessionRow = { ...like, id: sessionId, cwd }
     const seat = new Seat()
     const agent = startAgent(settings, session, prepareEnv(session), seat.judge, {

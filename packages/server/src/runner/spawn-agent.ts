@@ -31,7 +31,7 @@ export function spawnAgent(
   containment: Containment,
   pidFiles: PidFiles,
 ): AgentChild {
-  const { command, args, watchdog } = containment.wrap(options.command, options.args)
+  const { command, args, watchdog } = containment.wrap(options.command, options.args, sessionId)
   const child: ChildProcess = spawn(command, args, {
     cwd: options.cwd,
     env: options.env as NodeJS.ProcessEnv,

@@ -57,11 +57,24 @@ export async function assertOutside({ environment }: Place, cwd: string, dataDir
   )
 }
 
-/** Throws `sandbox_unavailable` and `container_unavailable` where what the environment promises cannot be kept on this machine. */
+/** Throws `unsupported_feature`, `sandbox_unavailable` and `container_unavailable` where what the environment promises cannot be kept on this machine. */
 export async function assertCanConfine(
   { environment }: Place,
-  { sandboxProblem, containerProblem }: Pick<SessionSettings, 'sandboxProblem' | 'containerProblem'>,
+  {
+    sandboxProblem,
+    containerProblem,
+    agentUser,
+  }: Pick<SessionSettings, 'sandboxProblem' | 'containerProblem' | 'agentUser'>,
 ): Promise<void> {
+  if (
+    agentUser &&
+    environment &&
+    (environment.config.type === 'container' || ('worktree' in environment.config && environment.config.worktree))
+  )
+    throw new ApiError(
+      'unsupported_feature',
+      `Containers and worktrees are made by root, and this server has its agents run as ${agentUser.name} (agent_user).`,
+    )
   if (environment?.config.type === 'container') {
     const missing = await containerProblem(environment.config.image)
     if (missing !== null) throw new ApiError('container_unavailable', missing)

@@ -1,4 +1,5 @@
 import type { FileContext } from '../files/context.ts'
+import type { AgentUser } from '../lib/agent-user.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { EventLog } from '../log/event-log.ts'
 import type { RepositoryContext } from '../repositories/context.ts'
@@ -35,6 +36,8 @@ export interface SessionSettings {
   defaultCwd: string | null
   /** Where sessions' own folders (workdir, config dir) are made. */
   sessionsDir: string
+  /** The user as which agents run; null: that of the server. */
+  agentUser: AgentUser | null
   /** Null when the agent binary can be started, else what is wrong. */
   agentProblem: string | null
   /** Null when bypassed permissions will be accepted by the agent, else why not and what to do. */

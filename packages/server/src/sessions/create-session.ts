@@ -18,7 +18,7 @@ import {
   type SessionRow,
 } from '../store/store.ts'
 import type { RunWrite } from '../store/deployments.ts'
-import { assertCanRun, assertEnv, assertWorkdir, promptText } from './admission.ts'
+import { assertCanRun, assertEnv, promptText } from './admission.ts'
 import type { Caller } from './caller.ts'
 import { budgetCents } from './budget.ts'
 import { requireSession } from './change-session.ts'
@@ -29,6 +29,7 @@ import { assertDailyBudget, withinPolicies } from './key-policy.ts'
 import { type Input, queueTurn } from './queue-turn.ts'
 import { type OwnRetention, retentionToKeep } from './retention.ts'
 import { assertNames, defaultLimits, lesser } from './session-environment.ts'
+import { reachableWorkdir } from './reachable-workdir.ts'
 import { makeWorkdir, removeFolders } from './session-folders.ts'
 import { placeOf, repositoriesOf } from './session-repositories.ts'
 import { asFileNotFound, assertApart, assertFree, checkResources } from './session-resources.ts'
@@ -183,9 +184,9 @@ export async function createSession(
   await assertCanConfine({ environment }, settings)
   const usual = defaultLimits(environment)
   // An environment of one's own says where workdirs are; the server's default is that of the built-in one.
-  const named = request.cwd ?? (environment ? null : settings.defaultCwd)
+  const place = request.cwd ?? (environment ? null : settings.defaultCwd)
+  const named = place === null ? null : await reachableWorkdir(place, settings.agentUser)
   if (named !== null) {
-    await assertWorkdir(named)
     await assertOutside({ environment }, named, dirname(settings.sessionsDir))
   }
   const given = await checkResources(context, caller, request.resources ?? [], '/resources/*')
@@ -212,7 +213,7 @@ export async function createSession(
   const like = { workspaceId: caller.workspaceId, agent: request.agent, options }
   const spare = named === null ? context.spares.take(like) : null
   const id = spare ?? newId('sesn')
-  const cwd = named ?? (await makeWorkdir(settings.sessionsDir, id, options))
+  const cwd = named ?? (await makeWorkdir(settings.sessionsDir, id, options, settings.agentUser))
   const at = clock.now()
   const { deployment } = request
   const origin = deployment ? { ...options, deploymentId: deployment.id } : options

@@ -3,7 +3,8 @@ import { ApiError } from '@troupe/protocol/error'
 import { parseId } from '@troupe/protocol/ids'
 import { resolveAgent } from '../agents/resolve-agent.ts'
 import type { SessionRow } from '../store/store.ts'
-import { assertCanRun, assertEnv, assertWorkdir } from './admission.ts'
+import { assertCanRun, assertEnv } from './admission.ts'
+import { reachableWorkdir } from './reachable-workdir.ts'
 import { changeSession, requireSession } from './change-session.ts'
 import type { OutputSchema } from '@troupe/protocol/output-schema'
 import type { Caller } from './caller.ts'
@@ -78,7 +79,7 @@ async function resume(
   if (id === null || known?.workspaceId !== caller.workspaceId) throw new OriginRefusal(`Session ${given} not found.`)
   assertCanRun(context.settings, request.permissionMode ?? known.agent.permission_mode)
   assertEnv(request.env ?? {})
-  if (request.cwd !== undefined) await assertWorkdir(request.cwd)
+  const place = request.cwd === undefined ? undefined : await reachableWorkdir(request.cwd, context.settings.agentUser)
   await assertDailyBudget(context, caller)
   const input = { ...newInput([{ type: 'text', text: request.prompt }], null), traceparent: caller.traceparent }
   await changeSession(context, id, async (state, at) => {
@@ -94,10 +95,10 @@ async function resume(
         ...session.options,
         ...(request.env && { env: request.env }),
         ...(request.maxTurns !== undefined && { maxTurns: request.maxTurns }),
-        ...(request.cwd !== undefined && { ownWorkdir: false }),
+        ...(place !== undefined && { ownWorkdir: false }),
         modelSource: context.settings.modelSource === 'demo' ? ('demo' as const) : ('configured' as const),
       },
-      cwd: request.cwd ?? session.cwd,
+      cwd: place ?? session.cwd,
     }
     const bounded = await sessionWithin(caller, changed, context.settings.defaultModel)
     return {

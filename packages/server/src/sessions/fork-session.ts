@@ -60,7 +60,7 @@ export async function forkSession(
           'session_too_large',
           `Session ${sourceId} has ${size.events} events and ${size.transcript} characters of transcript before that; at most ${MAX_EVENTS} and ${MAX_TRANSCRIPT_CHARS} are forked.`,
         )
-      const cwd = share ? source.cwd : await makeWorkdir(settings.sessionsDir, id, source.options)
+      const cwd = share ? source.cwd : await makeWorkdir(settings.sessionsDir, id, source.options, settings.agentUser)
       await mkdir(root, { recursive: true, mode: 0o700 })
       const files = share
         ? { files: 'share', not_restored: [] }

@@ -21,7 +21,7 @@ export async function mountResources(
   for (const { path, ...row } of await store.repositories.list(session.id))
     await cloneRepository(repositories.git, session.cwd, { ...row, parts: path.split('/') }, ending)
   for (const row of await store.resources.list(session.id))
-    await mountFile(files.folder, session.cwd, mountOf(row)).catch((cause: unknown) => {
+    await mountFile(files.folder, session.cwd, mountOf(row), files.owner).catch((cause: unknown) => {
       const { code, message } = cause as NodeJS.ErrnoException
       const why = cause instanceof StorageUnavailable ? 'the disk is full' : (code ?? message)
       throw new Error(`${JSON.stringify(row.mountPath)} could not be put into the workdir: ${why}`, { cause })

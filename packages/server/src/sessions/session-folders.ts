@@ -1,6 +1,8 @@
 import { ApiError } from '@troupe/protocol/error'
 import { idToUuid } from '@troupe/protocol/ids'
-import { chmod, mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readlink, realpath, rm, symlink } from 'node:fs/promises'
+import { type AgentUser, isGuarded } from '../lib/agent-user.ts'
+import { removeTree as removeSafely } from '../lib/remove-tree.ts'
 import { basename, dirname, join } from 'node:path'
 import type { SessionOptions } from '../store/store.ts'
 import { sessionPaths } from './admission.ts'
@@ -20,18 +22,22 @@ export async function makeWorkdir(
   sessionsDir: string,
   sessionId: string,
   options: Pick<SessionOptions, 'environment'>,
+  agentUser: AgentUser | null = null,
 ): Promise<string> {
   const { root, workdir } = sessionPaths(sessionsDir, sessionId)
   const elsewhere = rootOf(options)
+  const group = agentUser?.guard(root) ?? 0
   if (elsewhere === null) {
     await mkdir(workdir, { recursive: true, mode: 0o700 })
+    agentUser?.give(workdir, group)
     return workdir
   }
-  const cwd = join(elsewhere, idToUuid(sessionId))
+  const cwd = join(agentUser ? await realpath(elsewhere).catch(() => elsewhere) : elsewhere, idToUuid(sessionId))
   await mkdir(root, { recursive: true, mode: 0o700 })
   await symlink(cwd, workdir)
   try {
     await mkdir(cwd, { mode: 0o700 })
+    agentUser?.give(cwd, group)
   } catch (error) {
     await rm(root, { recursive: true, force: true })
     const { code, message } = error as NodeJS.ErrnoException
@@ -47,11 +53,13 @@ export async function makeWorkdir(
 export async function removeFolders(sessionsDir: string, sessionId: string): Promise<void> {
   const { root, workdir } = sessionPaths(sessionsDir, sessionId)
   const elsewhere = await readlink(workdir).catch(() => null)
-  if (elsewhere !== null && basename(elsewhere) === idToUuid(sessionId)) await removeTree(elsewhere)
+  // Root follows nobody's links.
+  const remove = isGuarded(root) ? removeSafely : removeTree
+  if (elsewhere !== null && basename(elsewhere) === idToUuid(sessionId)) await remove(elsewhere)
   const temporary = temporaryRoot(dirname(sessionsDir))
-  if (temporary !== null) await removeTree(join(temporary, idToUuid(sessionId)))
+  if (temporary !== null) await remove(join(temporary, idToUuid(sessionId)))
   await forgetWorktree(sessionsDir, sessionId)
-  await removeTree(root)
+  await remove(root)
 }
 
 /** Removes a folder with all in it, folders too that an agent made read-only, as caches of modules are. */

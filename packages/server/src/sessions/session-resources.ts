@@ -156,7 +156,7 @@ export async function addResource(
     })
     const { id } = row!
     try {
-      const put = mountFile(files.folder, asked.cwd, mountOf(row!))
+      const put = mountFile(files.folder, asked.cwd, mountOf(row!), files.owner)
       if (!(await put.catch((error: unknown) => outOfReach(error, row!)))) throw taken(row!)
     } catch (error) {
       // It is refused as a whole; if even that cannot be written, the next turn tries again.
@@ -219,7 +219,7 @@ export async function removeResource(
   await snapshots.lock.run(asked.cwd, async () => {
     const row = await requireResource(context, sessionId, id)
     assertIdle(await requireSession(context, sessionId))
-    await unmountFile(files.folder, asked.cwd, mountOf(row))
+    await unmountFile(files.folder, asked.cwd, mountOf(row), files.owner)
     // A turn that has begun meanwhile waits for the lock, and puts back what it still has.
     await forget(context, sessionId, id, idempotency)
   })

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { lstat, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, isAbsolute, join } from 'node:path'
 import { promisify } from 'node:util'
+import { removeTree } from '../lib/remove-tree.ts'
 import type { SessionOptions, SessionRow } from '../store/store.ts'
 import { sessionPaths } from './admission.ts'
 
@@ -66,7 +67,7 @@ export async function forgetWorktree(sessionsDir: string, sessionId: string): Pr
   try {
     const { common, branch, commit } = JSON.parse(text) as WorktreeNote
     if (!isAbsolute(common) || basename(common) === '' || !existsSync(join(common, 'HEAD'))) return
-    await rm(join(common, 'worktrees', idToUuid(sessionId)), { recursive: true, force: true })
+    await removeTree(join(common, 'worktrees', idToUuid(sessionId)))
     await git([`--git-dir=${common}`, 'update-ref', '-d', `refs/heads/${branch}`, commit], undefined)
   } catch {
     // The branch has commits of its own, or the repository is gone.

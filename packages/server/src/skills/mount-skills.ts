@@ -35,13 +35,14 @@ export async function mountSkills(
     }
     for (const { path, content } of await store.files(row.id)) {
       const file = join(folder, 'skills', row.name, path)
-      await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-      await writeFile(file, path === MAIN ? safeMain(content, row.name) : content, { mode: 0o600 })
+      // The session's own folder, around it, is closed to others; its agents may have another user.
+      await mkdir(dirname(file), { recursive: true, mode: 0o755 })
+      await writeFile(file, path === MAIN ? safeMain(content, row.name) : content, { mode: 0o644 })
     }
     mounted++
   }
   if (mounted === 0) return { folder: null, missing }
-  await mkdir(join(folder, '.claude-plugin'), { recursive: true, mode: 0o700 })
+  await mkdir(join(folder, '.claude-plugin'), { recursive: true, mode: 0o755 })
   await writeFile(join(folder, '.claude-plugin', 'plugin.json'), JSON.stringify({ name: PLUGIN, version: '1.0.0' }))
   return { folder, missing }
 }

@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:fs'
 import { cp, mkdir, stat, statfs } from 'node:fs/promises'
+import type { AgentUser } from '../lib/agent-user.ts'
+import { openStanding } from '../lib/folder.ts'
+import { forOthers } from '../lib/remove-tree.ts'
 import { COPY_LIMITS, MAX_SNAPSHOT_MS, NoSnapshot } from './limits.ts'
 import { type Scan, scan } from './scan.ts'
 import { readStamps, type StampCache, writeStamps } from './stamp-cache.ts'
@@ -18,10 +21,17 @@ export async function copyFolder(
   to: string,
   searchPath: string | undefined,
   link = false,
+  user: AgentUser | null = null,
 ): Promise<void> {
   await mkdir(to, { recursive: true, mode: 0o700 })
-  const words = ['-a', link ? '--link' : '--reflink=auto', '--', `${from}/.`, to]
-  const child = spawn('cp', words, { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: searchPath, LC_ALL: 'C' } })
+  // As another user it copies from where it stands, which only root can lead it to, and what only that user can read.
+  await using held = user && (await openStanding(from, user))
+  const words = ['-a', link ? '--link' : '--reflink=auto', '--', held ? '.' : `${from}/.`, to]
+  const child = spawn('cp', words, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { PATH: searchPath, LC_ALL: 'C' },
+    ...(held && { cwd: forOthers(held.path('.')), ...user!.processAs((await stat(to)).gid) }),
+  })
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     if (said.length < 2_000) said += text
@@ -34,7 +44,7 @@ export async function copyFolder(
   clearTimeout(patience)
   if (code === 0) return
   // Without the GNU tool: slower, and the same.
-  if (code === -1 || /(unrecognized|illegal|invalid) option/.test(said)) return copySlowly(from, to)
+  if (user === null && (code === -1 || /(unrecognized|illegal|invalid) option/.test(said))) return copySlowly(from, to)
   throw new NoSnapshot('failed', `The workdir could not be copied: ${said.trim().split('\n')[0] ?? code}`)
 }
 
@@ -59,8 +69,8 @@ export async function copyRepository(from: string, to: string, searchPath: strin
 }
 
 /** Throws `NoSnapshot` where a folder is larger than may be copied, or than there is room for. */
-export async function assertRoom(from: string, to: string): Promise<void> {
-  const { files } = await scan(from, COPY_LIMITS, AbortSignal.timeout(MAX_SNAPSHOT_MS), true)
+export async function assertRoom(from: string, to: string, user: AgentUser | null = null): Promise<void> {
+  const { files } = await scan(from, COPY_LIMITS, AbortSignal.timeout(MAX_SNAPSHOT_MS), true, user)
   const { bavail, bsize } = await statfs(to)
   const bytes = [...files.values()].reduce((sum, { size }) => sum + size, 0)
   // Counted as if nothing were cloned: what is written into a clone takes its room later.

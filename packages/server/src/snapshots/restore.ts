@@ -1,10 +1,15 @@
-import { chmod, lstat, mkdir, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { chmod, lchown, lstat, mkdir, open, rename, rm, rmdir, stat, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { at, giveMade, type Owner } from '../lib/folder.ts'
 import { readContents } from './contents.ts'
 import type { Git } from './git.ts'
 import { NoSnapshot } from './limits.ts'
 import { own } from './manifest.ts'
 import { readTree, type TreeFile } from './tree.ts'
+
+/** What root sets of a file that was an agent's: never that it runs as its owner. */
+const PERMISSIONS = 0o777
 
 /** What has to be done to a workdir so that it is again as it was. */
 export interface RestorePlan {
@@ -57,10 +62,16 @@ export const changesNothing = (plan: RestorePlan): boolean =>
  * no link. Throws `NoSnapshot`: before anything is changed where a content is missing, in the middle where the disk
  * refuses.
  */
-export async function restore(git: Git, gitDir: string, workdir: string, plan: RestorePlan): Promise<void> {
+export async function restore(
+  git: Git,
+  gitDir: string,
+  workdir: string,
+  plan: RestorePlan,
+  owner: Owner | null = null,
+): Promise<void> {
   try {
     await assertContents(git, gitDir, plan)
-    await carryOut(git, gitDir, workdir, plan)
+    await carryOut(git, gitDir, workdir, plan, owner)
   } catch (error) {
     if (error instanceof NoSnapshot) throw error
     const { code, path } = error as NodeJS.ErrnoException
@@ -72,14 +83,21 @@ export async function restore(git: Git, gitDir: string, workdir: string, plan: R
   }
 }
 
-async function carryOut(git: Git, gitDir: string, workdir: string, plan: RestorePlan): Promise<void> {
-  const at = (path: string) => join(workdir, path)
+async function carryOut(
+  git: Git,
+  gitDir: string,
+  workdir: string,
+  plan: RestorePlan,
+  owner: Owner | null,
+): Promise<void> {
+  const its = (path: string, work: (path: string) => Promise<void>) => at(workdir, path, owner, work)
+  const setMode = (path: string, mode: number) => its(path, (place) => changeMode(place, mode, owner))
   // What may not be written into now is opened for as long as this takes.
   for (const { path, present } of plan.dirs)
-    if (present !== null && (present & 0o700) !== 0o700) await chmod(at(path), present | 0o700)
-  for (const path of plan.remove) await rm(at(path), { force: true })
-  for (const path of plan.removeDirs) await removeDir(at(path))
-  for (const { path } of plan.dirs) await ensureDir(at(path))
+    if (present !== null && (present & 0o700) !== 0o700) await setMode(path, present | 0o700)
+  for (const path of plan.remove) await its(path, (place) => rm(place, { force: true }))
+  for (const path of plan.removeDirs) await its(path, removeDir)
+  for (const { path } of plan.dirs) await its(path, (place) => ensureDir(place, owner))
   let n = 0
   const contents = readContents(
     git,
@@ -88,10 +106,10 @@ async function carryOut(git: Git, gitDir: string, workdir: string, plan: Restore
   )
   for await (const data of contents) {
     const file = plan.write[n++]!
-    await place(at(file.path), file, data)
+    await its(file.path, (path) => place(path, file, data, owner))
   }
-  for (const { path, mode } of plan.chmod) await chmod(at(path), mode)
-  for (const { path, mode } of plan.dirs.toReversed()) await chmod(at(path), mode)
+  for (const { path, mode } of plan.chmod) await setMode(path, mode)
+  for (const { path, mode } of plan.dirs.toReversed()) await setMode(path, mode)
 }
 
 /** Nothing is removed before everything that is to be written is known to be there. */
@@ -106,25 +124,42 @@ async function assertContents(git: Git, gitDir: string, plan: RestorePlan): Prom
   if (missing.length > 0) throw new NoSnapshot('failed', `${missing.length} contents of the snapshot are missing.`)
 }
 
-async function place(path: string, { kind, mode }: TreeFile, data: Buffer): Promise<void> {
-  const stat = await lstat(path).catch(() => null)
+async function place(path: string, { kind, mode }: TreeFile, data: Buffer, owner: Owner | null): Promise<void> {
+  const found = await lstat(path).catch(() => null)
   // A folder that was removed above but for what is never looked at stands in the way.
-  if (stat?.isDirectory()) throw new NoSnapshot('failed', `${path} is a folder with files that are never restored.`)
+  if (found?.isDirectory()) throw new NoSnapshot('failed', `${path} is a folder with files that are never restored.`)
   const temporary = join(dirname(path), `.troupe-restore-${process.pid}`)
   await rm(temporary, { force: true })
-  if (kind === 'link') await symlink(data, temporary)
-  else {
-    await writeFile(temporary, data, { flag: 'wx', mode: 0o600 })
-    await chmod(temporary, mode)
+  if (kind === 'link') {
+    await symlink(data, temporary)
+    if (owner) await lchown(temporary, owner.uid, (await stat(dirname(path))).gid)
+  } else {
+    // By what is open: whoever puts a link in its place changes nothing elsewhere.
+    await using file = await open(temporary, 'wx', 0o600)
+    await file.writeFile(data)
+    if (owner) await file.chown(owner.uid, (await file.stat()).gid)
+    await file.chmod(owner ? mode & PERMISSIONS : mode)
   }
   await rename(temporary, path)
 }
 
-async function ensureDir(path: string): Promise<void> {
+async function ensureDir(path: string, owner: Owner | null): Promise<void> {
   const stat = await lstat(path).catch(() => null)
   if (stat?.isDirectory()) return
   if (stat) await rm(path, { force: true })
   await mkdir(path, { mode: 0o700 })
+  if (!owner) return
+  await using made = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+  await giveMade(made, null, owner)
+}
+
+/** Where somebody else may put a link there meanwhile, by what is open. */
+async function changeMode(path: string, mode: number, owner: Owner | null): Promise<void> {
+  if (!owner) return chmod(path, mode)
+  await using opened = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  const { uid } = await opened.stat()
+  if (uid !== owner.uid && uid !== 0) return
+  await opened.chmod(mode & PERMISSIONS)
 }
 
 /** A folder that was made since; with what is never looked at in it, it stays. */

@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { NotAFolder, openStanding, type Owner } from '../lib/folder.ts'
 import { LEFT_OUT, NoSnapshot, type SnapshotLimits } from './limits.ts'
 
 export interface ScannedFile {
@@ -35,6 +36,7 @@ export async function scan(
   limits: SnapshotLimits,
   signal: AbortSignal,
   everything = false,
+  owner: Owner | null = null,
 ): Promise<Scan> {
   const found: Scan = { files: new Map(), dirs: new Map(), other: [] }
   let entries = 0
@@ -42,9 +44,10 @@ export async function scan(
   const pending = ['']
   while (pending.length > 0) {
     const dir = pending.pop()!
-    const names = await readdir(join(root, dir)).catch((error: NodeJS.ErrnoException) => {
+    await using folder = await listed(join(root, dir), owner)
+    const names = await folder.names().catch((error: NodeJS.ErrnoException) => {
       if (dir === '') throw new NoSnapshot('workdir_missing', `The workdir ${root} cannot be read.`, error)
-      if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') found.other.push(dir)
+      if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR' && !(error instanceof NotAFolder)) found.other.push(dir)
       return []
     })
     const kept = everything ? names : names.filter((name) => !LEFT_OUT.has(name) && name.toLowerCase() !== '.git')
@@ -52,8 +55,11 @@ export async function scan(
       throw new NoSnapshot('too_many_files', `The workdir ${root} has more than ${limits.entries} files and folders.`)
     for (let at = 0; at < kept.length; at += BATCH) {
       if (signal.aborted) throw new NoSnapshot('too_slow', `Looking through the workdir ${root} took too long.`)
-      const batch = kept.slice(at, at + BATCH).map((name) => (dir === '' ? name : `${dir}/${name}`))
-      const stats = await Promise.all(batch.map((path) => lstat(join(root, path), { bigint: true }).catch(() => null)))
+      const some = kept.slice(at, at + BATCH)
+      const batch = some.map((name) => (dir === '' ? name : `${dir}/${name}`))
+      const stats = await Promise.all(
+        some.map((name) => lstat(join(folder.path, name), { bigint: true }).catch(() => null)),
+      )
       for (const [index, stat] of stats.entries()) {
         const path = batch[index]!
         if (!stat || path.includes('\uFFFD')) found.other.push(path)
@@ -70,6 +76,21 @@ export async function scan(
     }
   }
   return found
+}
+
+/** What stands in a folder. With an owner it is held open meanwhile, and no link has led to it. */
+async function listed(
+  path: string,
+  owner: Owner | null,
+): Promise<{ path: string; names(): Promise<string[]> } & AsyncDisposable> {
+  if (!owner) return { path, names: () => readdir(path), [Symbol.asyncDispose]: async () => undefined }
+  try {
+    const folder = await openStanding(path, owner)
+    const held = folder.path('.')
+    return { path: held, names: () => readdir(held), [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() }
+  } catch (error) {
+    return { path, names: () => Promise.reject(error as Error), [Symbol.asyncDispose]: async () => undefined }
+  }
 }
 
 const scanned = (stat: BigIntStats): ScannedFile => ({

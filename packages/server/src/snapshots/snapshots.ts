@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { idToUuid } from '@troupe/protocol/ids'
+import type { AgentUser } from '../lib/agent-user.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { SnapshotRow } from '../store/branches.ts'
@@ -29,6 +30,8 @@ export interface SnapshotOptions {
   sessionsDir: string
   /** For sessions that do not say. */
   mode: SnapshotMode
+  /** Whose the workdirs are; null: the server's own user's. */
+  user?: AgentUser | null
 }
 
 /** Milliseconds that a reader waits for the snapshot of a turn that has just ended. */
@@ -122,15 +125,18 @@ export class Snapshots {
 
   /** All of a session's workdir to another's, with what its newest snapshot knows of it. The caller has the lock. */
   async copyWorkdir(source: SessionRow, to: string, cwd: string): Promise<void> {
-    const { searchPath, store } = this.#options
-    await assertRoom(source.cwd, cwd)
-    await copyFolder(source.cwd, cwd, searchPath)
+    const { searchPath, store, user = null } = this.#options
+    await assertRoom(source.cwd, cwd, user)
+    await copyFolder(source.cwd, cwd, searchPath, false, user)
     const newest = await store.branches.newestSnapshot(source.id)
     const limits = this.limitsOf(source)
     if (!newest?.commit || !limits) return
     const quiet = AbortSignal.timeout(MAX_SNAPSHOT_MS)
     try {
-      const [original, copy] = await Promise.all([scan(source.cwd, limits, quiet), scan(cwd, limits, quiet)])
+      const [original, copy] = await Promise.all([
+        scan(source.cwd, limits, quiet, false, user),
+        scan(cwd, limits, quiet, false, user),
+      ])
       await adoptStamps(this.gitDir(to), newest.commit, original, copy)
     } catch (error) {
       // Then the first snapshot reads everything.
@@ -142,13 +148,21 @@ export class Snapshots {
   async commitOf(sessionId: string, cwd: string, source: SessionRow): Promise<string | null> {
     const newest = await this.#options.store.branches.newestSnapshot(source.id)
     const quiet = AbortSignal.timeout(MAX_SNAPSHOT_MS)
-    const taken = await takeSnapshot(this.git, this.gitDir(sessionId), cwd, newest?.commit ?? null, LIMITS, quiet)
+    const taken = await takeSnapshot(
+      this.git,
+      this.gitDir(sessionId),
+      cwd,
+      newest?.commit ?? null,
+      LIMITS,
+      quiet,
+      this.#options.user,
+    )
     return taken.commit
   }
 
   /** A folder as an archive. */
   archive(folder: string, format: ArchiveFormat): Readable {
-    return archiveFolder(folder, format, this.#options.searchPath)
+    return archiveFolder(folder, format, this.#options.searchPath, this.#options.user)
   }
 
   planOf(sessionId: string, from: string | null, to: string | null): Promise<RestorePlan> {
@@ -158,7 +172,7 @@ export class Snapshots {
   /** Sets a workdir that stands as `from` says back to `to`. The caller has the lock. */
   async restoreTo(sessionId: string, cwd: string, from: string | null, to: string | null): Promise<RestorePlan> {
     const plan = await this.planOf(sessionId, from, to)
-    await restore(this.git, this.gitDir(sessionId), cwd, plan)
+    await restore(this.git, this.gitDir(sessionId), cwd, plan, this.#options.user)
     return plan
   }
 
@@ -203,7 +217,7 @@ export class Snapshots {
     seq: number,
     signal: AbortSignal,
   ): Promise<SnapshotRow | null> {
-    const { store, clock, git } = this.#options
+    const { store, clock, git, user = null } = this.#options
     const last = await store.branches.lastSnapshot(session.id)
     // A folder that the caller named and that is not small is not looked through again for every turn.
     if (limits === SMALL_LIMITS && moment !== 'rewind' && last?.problem?.startsWith('too_many')) return last
@@ -214,7 +228,7 @@ export class Snapshots {
     const ms = () => Math.round(performance.now() - began)
     try {
       const within = AbortSignal.any([signal, AbortSignal.timeout(MAX_SNAPSHOT_MS)])
-      const taken = await takeSnapshot(git, this.gitDir(session.id), session.cwd, parent, limits, within)
+      const taken = await takeSnapshot(git, this.gitDir(session.id), session.cwd, parent, limits, within, user)
       const noted = { ...row, ...taken, ms: ms() }
       const unchanged = moment === 'before' && last !== null && last.problem === null && last.commit === taken.commit
       if (!unchanged) await store.branches.addSnapshot(noted)

@@ -3,6 +3,7 @@ import { constants, type Stats } from 'node:fs'
 import { mkdir, open, readdir, readlink, rm, stat } from 'node:fs/promises'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { at, NotAFolder, type Owner, standsAt } from '../lib/folder.ts'
 import { exitOf, type Git } from './git.ts'
 import { MAX_KEPT_BYTES, NoSnapshot, type SnapshotLimits } from './limits.ts'
 import { manifestOf } from './manifest.ts'
@@ -31,9 +32,10 @@ export async function takeSnapshot(
   parent: string | null,
   limits: SnapshotLimits,
   signal: AbortSignal,
+  owner: Owner | null = null,
 ): Promise<Taken> {
   const lookedAt = Date.now()
-  const found = await scan(workdir, limits, signal)
+  const found = await scan(workdir, limits, signal, false, owner)
   const bytes = [...found.files.values()].reduce((sum, { size }) => sum + size, 0)
   const taken = { files: found.files.size, bytes }
   if (found.files.size === 0 && found.dirs.size === 0 && parent === null) return { ...taken, commit: null }
@@ -50,7 +52,7 @@ export async function takeSnapshot(
         files.set(path, before)
         continue
       }
-      const content = await readContent(join(workdir, path), file)
+      const content = await readContent(workdir, path, file, owner)
       // Gone, or no file any more, since it was looked at.
       if (!content) continue
       const { oid, data, size } = content
@@ -113,12 +115,15 @@ const oidOf = (data: Buffer) => createHash('sha1').update(header(data.length)).u
 
 /** What stands in a file or link now. Null: it is not there any more. Of a large one no data, and only if it holds still. */
 async function readContent(
-  path: string,
+  workdir: string,
+  relative: string,
   file: ScannedFile,
+  owner: Owner | null,
 ): Promise<{ oid: string; data: Buffer | null; size: number } | null> {
+  const path = join(workdir, relative)
   try {
     if (file.kind === 'link') {
-      const data = await readlink(path, { encoding: 'buffer' })
+      const data = await at(workdir, relative, owner, (link) => readlink(link, { encoding: 'buffer' }))
       return { oid: oidOf(data), data, size: data.length }
     }
     // Not through a link, and never waiting for a pipe that has taken its place.
@@ -126,6 +131,8 @@ async function readContent(
     try {
       const now: Stats = await handle.stat()
       if (!now.isFile()) return null
+      if (owner && !(await standsAt(handle, path))) return null
+      if (owner && !owner.mayRead(now)) throw Object.assign(new Error(path), { code: 'EACCES' })
       if (now.size <= MAX_KEPT_BYTES) {
         const data = await handle.readFile()
         if (data.length <= MAX_KEPT_BYTES) return { oid: oidOf(data), data, size: data.length }
@@ -139,7 +146,8 @@ async function readContent(
     }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENXIO' || code === 'ENOTDIR') return null
+    if (error instanceof NotAFolder || code === 'ENOENT' || code === 'ELOOP' || code === 'ENXIO' || code === 'ENOTDIR')
+      return null
     throw new NoSnapshot('failed', `${path} cannot be read (${code}).`, error)
   }
 }

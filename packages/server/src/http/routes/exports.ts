@@ -73,8 +73,8 @@ export function exportRoutes(server: Server, { sessions, clock, about, logger }:
           retryAfter: 5,
         })
       const format = request.query.format ?? 'tar.gz'
-      archives++
       const stream = sessions.snapshots.archive(session.cwd, format)
+      archives++
       stream.once('close', () => archives--)
       stream.once('error', (err) => logger.warn({ session: session.id, err }, 'a workdir could not be packed'))
       reply.raw.once('close', () => stream.destroy())
