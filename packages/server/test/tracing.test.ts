@@ -5,10 +5,12 @@ import type { AddressInfo } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { otlpTarget } from '../src/lib/otlp-target.ts'
 import { silentLogger } from '../src/lib/logger.ts'
-import type { EventRow } from '../src/store/store.ts'
+import type { EventRow, Store } from '../src/store/store.ts'
+import { slimEvent } from '../src/tracing/slim-event.ts'
 import type { Span } from '../src/tracing/span.ts'
 import { SpanExporter } from '../src/tracing/span-exporter.ts'
 import { formatTraceparent, parseTraceparent, spanIdOf, traceOfTurn } from '../src/tracing/trace-context.ts'
+import { Tracer } from '../src/tracing/tracer.ts'
 import { turnSpans } from '../src/tracing/turn-spans.ts'
 import { type Receiver, receiver, status } from './support/receiver.ts'
 import { event as newEvent, sessionRow, turnRow } from './support/rows.ts'
@@ -398,6 +400,38 @@ describe('the spans of a turn', () => {
       row('session.thread_status_idle', 25, { stop_reason: { type: 'retries_exhausted' } }, inside),
     ])
     expect(failed[1]!.error).toBe('retries_exhausted')
+  })
+
+  test('OT24 a turn is read from its input to its end, in pieces, and its texts are let go at once', async () => {
+    const asked: number[] = []
+    const added: Span[] = []
+    const long = { ...turn, inputEventIds: ['sevt_input'] }
+    const store = {
+      readSession: async () => session,
+      readTurn: async () => long,
+      readEvent: async () => ({ seq: 5_000 }),
+      readEvents: async (_id: string, after: number) => {
+        asked.push(after)
+        const call = (at: number) => row('agent.tool_use', at, { name: `tool ${at}`, input: 'x'.repeat(10_000) })
+        return Array.from({ length: 100 }, (_, n) => call(after + n + 1))
+      },
+    } as unknown as Store
+    const exporter = {
+      add: (spans: Span[]) => added.push(...spans),
+      stop: async () => undefined,
+    } as unknown as SpanExporter
+    const tracer = new Tracer(store, exporter, silentLogger, () => expect.unreachable())
+    tracer.committed([row('session.created', 1, {}), row('turn.completed', 2, {})])
+    await tracer.stop(0)
+    expect(asked).toEqual([])
+    tracer.committed([row('turn.completed', 5_250, {})])
+    await tracer.stop(0)
+    expect(asked).toEqual([4_999, 5_099, 5_199])
+    expect(added).toHaveLength(1 + 251)
+    const slim = slimEvent(row('agent.mcp_tool_result', 1, { mcp_tool_use_id: 'a', is_error: true, content: 'secret' }))
+    expect(JSON.parse(slim!.body)).toEqual({ mcp_tool_use_id: 'a', is_error: true })
+    expect(slimEvent(row('agent.message', 1, {}))).toBeNull()
+    expect(slimEvent(row('user.tool_confirmation', 1, {}, { repeats: 1 }))).toBeNull()
   })
 
   test('OT4 a turn has one place in one trace, before, during and behind it', () => {

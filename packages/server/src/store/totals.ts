@@ -27,7 +27,7 @@ export interface OldSession {
 export interface SilentTurn extends OldSession {
   /** The type of its newest event. */
   lastType: string
-  /** Calls of tools among its newest thousand events that have no result there. */
+  /** Calls of tools among its newest two hundred events beyond results there. */
   openCalls: number
   /** Whether an approval of it is pending. */
   asked: 0 | 1
@@ -88,7 +88,7 @@ export function sqliteTotals({ statement }: SqliteAccess): TotalsStore {
           `select sessionId, workspaceId, since, lastType,
              exists (select 1 from approvals a where a.session_id = sessionId and a.status = 'pending') as asked,
              (select coalesce(sum(case when type like '%tool_use' then 1 else -1 end), 0) from events
-              where session_id = sessionId and seq > lastSeq - 1000 and turn_id = turnId and repeats is null and type in (
+              where session_id = sessionId and seq > lastSeq - 200 and turn_id = turnId and repeats is null and type in (
                 'agent.tool_use', 'agent.mcp_tool_use', 'agent.custom_tool_use',
                 'agent.tool_result', 'agent.mcp_tool_result', 'user.custom_tool_result')) as openCalls
            from (

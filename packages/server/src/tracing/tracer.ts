@@ -3,6 +3,7 @@ import type { CommitObserver } from '../log/event-log.ts'
 import type { EventRow, Store } from '../store/store.ts'
 import type { SpanExporter } from './span-exporter.ts'
 import { formatTraceparent, traceOfTurn } from './trace-context.ts'
+import { slimEvent } from './slim-event.ts'
 import { turnSpans } from './turn-spans.ts'
 
 /** Turns that have ended and are still to be read, at most; those beyond leave no trace, which is counted. */
@@ -13,6 +14,13 @@ const PAGE = 1_000
 const BEGINS = new Set(['turn.started', 'turn.resumed'])
 const ENDS = new Set(['turn.completed', 'turn.failed', 'turn.cancelled'])
 
+interface EndedTurn {
+  sessionId: string
+  turnId: string
+  /** Of the event that tells its end. */
+  seq: number
+}
+
 /**
  * Tells each turn that ends as a trace. Spans are a projection of the log: they are read from it behind the turn, so that
  * they cost a running session nothing and a server that dies loses the traces of the turns that have just ended, no more.
@@ -22,7 +30,7 @@ export class Tracer implements CommitObserver {
   readonly #exporter: SpanExporter
   readonly #logger: Logger
   readonly #missed: () => void
-  readonly #ended: { sessionId: string; turnId: string }[] = []
+  readonly #ended: EndedTurn[] = []
   /** Where the sessions at work stand, by session. */
   readonly #current = new Map<string, string>()
   #reading: Promise<void> | null = null
@@ -36,12 +44,14 @@ export class Tracer implements CommitObserver {
   }
 
   committed(events: readonly EventRow[]): void {
-    for (const { type, sessionId, turnId } of events) {
+    for (const { type, sessionId, turnId, seq } of events) {
+      // Turns that come with their session were brought along, and ended somewhere else.
+      if (type === 'session.created') return
       if (turnId !== null && BEGINS.has(type)) void this.#begin(sessionId, turnId)
       if (turnId === null || !ENDS.has(type)) continue
       this.#current.delete(sessionId)
       if (this.#ended.length >= MAX_TURNS) this.#missed()
-      else this.#ended.push({ sessionId, turnId })
+      else this.#ended.push({ sessionId, turnId, seq })
     }
     if (this.#ended.length > 0) this.#reading ??= this.#readAll()
   }
@@ -66,26 +76,31 @@ export class Tracer implements CommitObserver {
 
   async #readAll(): Promise<void> {
     for (let next = this.#ended.shift(); next; next = this.#ended.shift()) {
-      const { sessionId, turnId } = next
-      await this.#read(sessionId, turnId).catch((err: unknown) => {
+      await this.#read(next).catch((err: unknown) => {
         this.#missed()
-        this.#logger.warn({ session: sessionId, err }, 'a turn could not be traced')
+        this.#logger.warn({ session: next.sessionId, err }, 'a turn could not be traced')
       })
     }
     this.#reading = null
   }
 
-  async #read(sessionId: string, turnId: string): Promise<void> {
+  async #read({ sessionId, turnId, seq }: EndedTurn): Promise<void> {
     const session = await this.#store.readSession(sessionId)
     const turn = await this.#store.readTurn(sessionId, turnId)
     // Erased meanwhile, or its caller keeps no trace.
     if (!session || !turn || !traceOfTurn(turn).sampled) return
     const events: EventRow[] = []
-    for (let afterSeq = 0, more = true; more && events.length < MAX_EVENTS;) {
-      const page = await this.#store.listEvents(sessionId, { turnId, afterSeq }, 'asc', PAGE)
-      events.push(...page.rows)
-      more = page.more && page.rows.length > 0
-      afterSeq = events.at(-1)?.seq ?? 0
+    // Not from the log's beginning: a session may have been at work for months.
+    const [input] = turn.inputEventIds
+    const begun = input === undefined ? null : await this.#store.readEvent(sessionId, input)
+    let after = (begun?.seq ?? 1) - 1
+    while (after < seq && events.length < MAX_EVENTS) {
+      const page = await this.#store.readEvents(sessionId, after, PAGE)
+      for (const row of page) {
+        const event = row.turnId === turnId && row.seq <= seq ? slimEvent(row) : null
+        if (event && events.length < MAX_EVENTS) events.push(event)
+      }
+      after = page.at(-1)?.seq ?? seq
     }
     this.#exporter.add(turnSpans(session, turn, events))
   }
