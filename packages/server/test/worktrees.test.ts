@@ -146,6 +146,14 @@ describe('worktrees of sessions', () => {
     })
     await ran(await environment())
     expect(existsSync(join(repository, 'ran'))).toBe(false)
+    // Nor does what the server itself asks git run what its config names, here to fetch a commit that is missing.
+    git(repository, 'config', 'extensions.partialClone', 'origin')
+    git(repository, 'config', 'remote.origin.promisor', 'true')
+    git(repository, 'config', 'remote.origin.url', 'ssh://host.invalid/x')
+    git(repository, 'config', 'core.sshCommand', `touch ${repository}/ran;`)
+    const none = await server.create('say never', { environment_id: await environment({ base: 'a'.repeat(40) }) })
+    expect((await server.idle(none.id)).last_error).toMatchObject({ code: 'worktree_failed' })
+    expect(existsSync(join(repository, 'ran'))).toBe(false)
   })
 })
 

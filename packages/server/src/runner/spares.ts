@@ -1,6 +1,7 @@
 import { newId } from '@troupe/protocol/ids'
 import { customToolsOf } from '../agents/agent-tools.ts'
 import type { SpareDesk } from '../sessions/context.ts'
+import { worktreeOf } from '../sessions/worktree.ts'
 import { makeWorkdir, removeFolders } from '../sessions/session-folders.ts'
 import type { SessionRow } from '../store/store.ts'
 import { startAgent } from './agent-process.ts'
@@ -89,6 +90,8 @@ export class Spares implements SpareDesk {
   begun(session: SessionRow): void {
     const { agent, options } = session
     if (this.#options.max === 0 || this.#stopped || !options.ownWorkdir) return
+    // An agent looks at its workdir when it starts: there is no repository yet.
+    if (worktreeOf(options)) return
     if (customToolsOf(agent).length > 0 || agent.mcp_servers.length > 0 || agent.skills.length > 0) return
     const kind = startedAs(session, OWN_WORKDIR)
     const known = this.#kinds.get(kind)?.begun ?? []

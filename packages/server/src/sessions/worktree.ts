@@ -32,7 +32,9 @@ export const pendingWorktree = ({ options }: Pick<SessionRow, 'options'>): Workt
   options.worktree ? null : worktreeOf(options)
 
 async function git(args: string[], path: string | undefined): Promise<string> {
-  const env = { ...(path !== undefined && { PATH: path }), LC_ALL: 'C', GIT_CONFIG_NOSYSTEM: '1' }
+  // Whoever writes in the repository says how git would fetch what is missing: by a program, as the server.
+  const nothingIsFetched = { GIT_NO_LAZY_FETCH: '1', GIT_ALLOW_PROTOCOL: 'none' }
+  const env = { ...(path !== undefined && { PATH: path }), LC_ALL: 'C', GIT_CONFIG_NOSYSTEM: '1', ...nothingIsFetched }
   const { stdout } = await promisify(execFile)('git', [...PLAIN, ...args], { env, timeout: PATIENCE_MS, cwd: '/' })
   return stdout.trim()
 }
