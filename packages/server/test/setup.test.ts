@@ -185,6 +185,18 @@ test('EN28 kill -9 in the midst of a setup ends its commands; the next server ru
   await server.stop()
 })
 
+test('EN42 a server that stops in the midst of a setup leaves the turn to the next one', async () => {
+  const server = await testServer({ drain_seconds: 0 })
+  const setup = ['touch began; test -e again || { touch again; sleep 600; }']
+  const { id } = await server.post<Environment>(ENVIRONMENTS, { name: 'x', config: { type: 'local', setup } })
+  const session = await server.create('say there', { environment_id: id })
+  await expect.poll(() => existsSync(join(session.cwd, 'again')), { timeout: 20_000 }).toBe(true)
+  await server.restart()
+  expect(await server.idle(session.id)).toMatchObject({ result: { text: 'there' }, last_error: null })
+  expect((await server.turns(session.id)).map(({ status }) => status)).toEqual(['completed'])
+  await server.stop()
+})
+
 test('EN29 a key whose agents are bounded saves no setup unless its policy says so, and uses those of others', async () => {
   let operator = ''
   const server = await testServer({ auth: 'on' }, { onFirstKey: (secret) => (operator = secret) })

@@ -27,20 +27,19 @@ export async function prepareWorkdir(
   const { sessions, snapshots } = context
   let mounting = false
   const mount = async (signal: AbortSignal) => {
-    signal.throwIfAborted()
     mounting = true
     await makeWorktree(context, session, turn, signal)
     await mountResources(sessions, session, signal)
     await setUp(context, session, turn, session.epoch, signal)
   }
-  const before = (signal: AbortSignal) =>
-    snapshots.before(session, turn.id, turn.resume !== null, ending, () => mount(signal))
+  const before = (work: () => Promise<void>) => snapshots.before(session, turn.id, turn.resume !== null, ending, work)
   const slow =
     pendingWorktree(session) !== null ||
     pendingSetup(session).length > 0 ||
     (await sessions.store.repositories.list(session.id)).length > 0
   if (!slow) {
-    await before(ending)
+    // Of a server that ends, the turn itself says what becomes of it.
+    await before(() => mount(ending))
     return null
   }
   const stop = new AbortController()
@@ -68,12 +67,16 @@ export async function prepareWorkdir(
   )
   let error: SessionError | null = null
   try {
-    const prepared = before(AbortSignal.any([ending, stop.signal]))
+    const signal = AbortSignal.any([ending, stop.signal])
+    const prepared = before(async () => {
+      signal.throwIfAborted()
+      await mount(signal)
+    })
     prepared.catch(() => undefined)
     await Promise.race([prepared, interrupted.promise])
   } catch (problem) {
-    if (!stop.signal.aborted && !(problem instanceof RepositoryProblem || problem instanceof SetupProblem))
-      throw problem
+    const stopped = stop.signal.aborted || ending.aborted
+    if (!stopped && !(problem instanceof RepositoryProblem || problem instanceof SetupProblem)) throw problem
     context.logger.warn({ session: session.id, err: problem }, 'a workdir could not be prepared')
     error = repositoryFailed(problem) ?? setupFailed(problem) ?? serverRestarted()
   } finally {
