@@ -108,9 +108,26 @@ test('OT20 the sick sessions among others are found from the metrics alone, each
   expect(await page()).toEqual([])
 }, 90_000)
 
-test('OT21 the alert rules ask for metrics and labels that there are, and the guide says what to do for each', async () => {
-  const text = await scrape()
-  const types = new Map([...text.matchAll(/^# TYPE (\S+) (\w+)$/gm)].map(([, name, type]) => [name!, type!]))
+const typesOf = (text: string) =>
+  new Map([...text.matchAll(/^# TYPE (\S+) (\w+)$/gm)].map(([, name, type]) => [name!, type!]))
+
+/** Fails where an expression asks for a metric that there is not, or in another way than it can be asked. Answers how many it asks for. */
+function check(title: string, expr: string, types: ReadonlyMap<string, string>): number {
+  const names = [...expr.replaceAll(/"[^"]*"/g, '').matchAll(/\b((?:troupe|nodejs|process)_\w+)/g)].map(
+    ([, name]) => name!,
+  )
+  for (const name of names) {
+    const type = types.get(name) ?? types.get(name.replace(/_(bucket|sum|count)$/, ''))
+    expect([title, name, type]).not.toEqual([title, name, undefined])
+    // Only what counts has a rate, and only of what counts is one asked for.
+    const rated = new RegExp(`(rate|increase)\\(${name}\\b`).test(expr)
+    expect([title, name, rated]).toEqual([title, name, type !== 'gauge'])
+  }
+  return names.length
+}
+
+test('OT21 the alert rules ask for metrics that there are, and the guide says what to do for each', async () => {
+  const types = typesOf(await scrape())
   expect(rules.length).toBeGreaterThan(10)
   expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length)
   for (const { alert, expr, labels, annotations, ...rest } of rules) {
@@ -118,21 +135,21 @@ test('OT21 the alert rules ask for metrics and labels that there are, and the gu
     expect(['critical', 'warning', 'info']).toContain(labels.severity)
     expect(annotations.summary).not.toBe('')
     expect(Object.keys(rest).filter((key) => key !== 'for')).toEqual([])
-    const names = [...expr.replaceAll(/"[^"]*"/g, '').matchAll(/\b((?:troupe|nodejs|process)_\w+)/g)].map(
-      ([, name]) => name!,
-    )
-    if (alert !== 'TroupeDown') expect([alert, names.length]).not.toEqual([alert, 0])
-    for (const name of names) {
-      const family = name.replace(/_(bucket|sum|count)$/, '')
-      const type = types.get(name) ?? types.get(family)
-      expect([alert, name, type]).not.toEqual([alert, name, undefined])
-      // Only what counts has a rate, and only of what counts is one asked for.
-      const rated = new RegExp(`(rate|increase)\\(${name}\\b`).test(expr)
-      expect([name, rated]).toEqual([name, type !== 'gauge'])
-    }
+    const used = check(alert, expr, types)
+    if (alert !== 'TroupeDown') expect([alert, used]).not.toEqual([alert, 0])
   }
   const listed = [...guide.matchAll(/^\| `(Troupe\w+)` \|/gm)].map(([, alert]) => alert)
   expect(listed).toEqual(rules.map(({ alert }) => alert))
+})
+
+test('OT21 the dashboard shows metrics that there are', async () => {
+  const types = typesOf(await scrape())
+  const { panels } = JSON.parse(read('packaging/dashboard.json')) as {
+    panels: { id: number; title: string; targets: { expr: string }[] }[]
+  }
+  expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
+  for (const { title, targets } of panels)
+    for (const { expr } of targets) expect([title, check(title, expr, types)]).toEqual([title, 1])
 })
 
 test('OT22 the sessions that a scrape names are few, whatever happens, and errors are forgotten with time', () => {
