@@ -1,11 +1,13 @@
 import type { Session } from '@troupe/protocol/session'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
 import { receiver } from './support/receiver.ts'
 import { testServer } from './support/server.ts'
 
-test('IS1 a secret is in no output of the server: logs, events, answers, errors, exports, metrics, webhooks', async () => {
+test('IS1 a secret is in no output of the server: logs, events, answers, errors, exports, metrics, webhooks, traces, command lines, folders', async () => {
   const canaries = {
     model: 'sk-ant-canary-model-11',
     other: 'canary-of-the-server-22',
@@ -17,6 +19,8 @@ test('IS1 a secret is in no output of the server: logs, events, answers, errors,
     json: 'canary-broken-json-88',
     environment: 'canary-environment-env-99',
     repository: 'canary-repository-token-aa',
+    collector: 'canary-collector-header-bb',
+    idempotency: 'canary-idempotency-key-cc',
   }
   let log = ''
   const sink = new Writable({
@@ -28,12 +32,19 @@ test('IS1 a secret is in no output of the server: logs, events, answers, errors,
   let operator = ''
   const hook = await receiver()
   onTestFinished(() => hook.close())
+  const traces = await receiver()
+  onTestFinished(() => traces.close())
   const server = await testServer(
     { auth: 'on', webhook_allow_private: true, allow_stdio_mcp: true, git_sources: 'http://127.0.0.1:9/' },
     {
       logger: pino({ level: 'debug' }, sink),
       onFirstKey: (secret) => (operator = secret),
-      env: { ANTHROPIC_API_KEY: canaries.model, DATABASE_PASSWORD: canaries.other },
+      env: {
+        ANTHROPIC_API_KEY: canaries.model,
+        DATABASE_PASSWORD: canaries.other,
+        OTEL_EXPORTER_OTLP_ENDPOINT: traces.url,
+        OTEL_EXPORTER_OTLP_HEADERS: `authorization=${canaries.collector}`,
+      },
     },
   )
   onTestFinished(() => server.stop())
@@ -62,6 +73,9 @@ test('IS1 a secret is in no output of the server: logs, events, answers, errors,
 
   const key = await secretOf('/v1/api_keys', { name: 'ci', scopes: ['sessions:read', 'sessions:write'] })
   const signing = await secretOf('/v1/webhook_endpoints', { url: `${hook.url}/hook`, event_types: ['*'] })
+  const made = await call('GET', '/v1/api_keys')
+  const { data: keys } = JSON.parse(made.text) as { data: { id: string; name: string }[] }
+  const rotated = await secretOf(`/v1/api_keys/${keys.find(({ name }) => name === 'ci')!.id}/rotate`, {})
   const place = await call('POST', '/v1/environments', {
     name: 'with a secret',
     config: { type: 'local', env: { PLACE_TOKEN: canaries.environment } },
@@ -124,6 +138,11 @@ test('IS1 a secret is in no output of the server: logs, events, answers, errors,
     '/openapi.json',
     '/v1/api_keys',
     '/v1/webhook_endpoints',
+    '/v1/audit_events',
+    '/v1/audit_events/export',
+    '/v1/approvals?status=all',
+    '/',
+    '/docs/',
   ])
     await call('GET', path)
   // A stream may be opened with a token in its address, which logs would keep.
@@ -135,6 +154,32 @@ test('IS1 a secret is in no output of the server: logs, events, answers, errors,
   await call('POST', '/v1/sessions', `{"env": {"TOKEN": "${canaries.json}"`)
   await call('POST', '/v1/sessions', { env: { LD_PRELOAD: canaries.env } })
   await call('POST', '/execute/', { prompt: 'hi', env: { NODE_OPTIONS: canaries.env } })
+  await call('POST', '/v1/sessions', { title: 1 }, { 'x-api-key': operator, 'idempotency-key': canaries.idempotency })
+  const working = await call('POST', '/v1/sessions', {
+    environment_id,
+    env: { APP_TOKEN: canaries.env },
+    initial_events: [{ type: 'user.message', content: 'hold' }],
+  })
+  const { id: held } = JSON.parse(working.text) as Session
+  await call('GET', `/v1/sessions/${held}/events/stream?from=start&until=idle`, undefined, {
+    authorization: `Bearer ${canaries.header}`,
+  })
+  for (let told = false; !told;)
+    told = (await call('GET', `/v1/sessions/${held}/events?types[]=agent.message`)).text.includes('agent.message')
+  // What everybody on this machine may read of its processes, and what agents find in their folders.
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name)))
+    try {
+      outputs.push([`the command line of ${pid}`, readFileSync(`/proc/${pid}/cmdline`, 'utf8')])
+    } catch {
+      // It has ended.
+    }
+  const sessions = join(server.folder, 'data', 'sessions')
+  for (const name of readdirSync(sessions, { recursive: true, encoding: 'utf8' })) {
+    const file = join(sessions, name)
+    if (statSync(file, { throwIfNoEntry: false })?.isFile()) outputs.push([`file ${name}`, readFileSync(file, 'utf8')])
+  }
+  await call('POST', `/v1/sessions/${held}/events`, { events: [{ type: 'user.interrupt', mode: 'now' }] })
+  for (const { body } of await traces.until(1)) outputs.push(['traces', body])
   const [first] = await hook.until(1)
   for (const { headers, body } of hook.received) outputs.push(['webhook', JSON.stringify(headers) + body])
   expect(first!.headers['webhook-signature']).toEqual(expect.any(String))
@@ -147,7 +192,7 @@ test('IS1 a secret is in no output of the server: logs, events, answers, errors,
   // The environment of an MCP program is part of the agent's definition, which the session shows to who may read it.
   const ofDefinition = (what: string, name: string) =>
     name === 'mcp' && /^\w+ \/v1\/sessions(\/\w+\?wait_for.*)?$/.test(what)
-  const planted = { ...canaries, operator, key, signing, token }
+  const planted = { ...canaries, operator, key, rotated, signing, token }
   const found = outputs.flatMap(([what, text]) =>
     Object.entries(planted).flatMap(([name, secret]) =>
       text.includes(secret) && !ofDefinition(what, name) ? [`${what}: ${name}`] : [],
