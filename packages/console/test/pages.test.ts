@@ -53,6 +53,8 @@ describe.skipIf(mustSkip)('every page', () => {
         if (route === 'session') {
           await page.locator('.now [data-state="done"]').waitFor()
           for (const summary of await page.locator('.tool > summary').all()) await summary.click()
+          // The colours of code come after it, and axe looks at them too.
+          await page.locator('.diff [class^="code-"]').first().waitFor()
         }
         await page.waitForFunction(() => !document.querySelector('.skeleton'))
         expect(await page.evaluate(() => document.documentElement.lang)).toBe(look.locale.slice(0, 2))

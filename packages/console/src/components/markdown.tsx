@@ -1,5 +1,7 @@
 import { lexer, type Token, type Tokens } from 'marked'
 import { memo, type ReactNode, useMemo } from 'react'
+import { languageOfFence } from '../lib/language-of.ts'
+import { Code } from './code.tsx'
 
 /**
  * Text of an agent, as elements and never as HTML: tags in it are shown as they were written. Parsed block by block;
@@ -36,7 +38,9 @@ function block(token: Token, key: number): ReactNode {
     case 'code':
       return (
         <pre key={key} tabIndex={0}>
-          <code>{(token as Tokens.Code).text}</code>
+          <code>
+            <Code text={(token as Tokens.Code).text} language={languageOfFence((token as Tokens.Code).lang)} />
+          </code>
         </pre>
       )
     case 'blockquote':

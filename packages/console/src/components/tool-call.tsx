@@ -1,6 +1,6 @@
 import { textOf } from '@troupe/client/content'
 import type { ToolItem } from '@troupe/client/view'
-import { memo, useState } from 'react'
+import { lazy, memo, Suspense, useState } from 'react'
 import { duration } from '../lib/format.ts'
 import { useNow } from '../lib/use-now.ts'
 import { useWords } from '../words/use-words.tsx'
@@ -8,7 +8,12 @@ import type { Words } from '../words/en.ts'
 import { Images } from './images.tsx'
 import { Icon, type IconName } from './icon.tsx'
 import { fieldsOf, text } from '../lib/fields.ts'
-import { Cut, ToolInput } from './tool-input.tsx'
+import { type ReadLines, readLines } from '../lib/read-lines.ts'
+import { Cut, MOST, ToolInput } from './tool-input.tsx'
+
+const PlainLines = ({ read }: { path: string; read: ReadLines }) => <div className="block">{read.lines.join('\n')}</div>
+// Behind an update of the server its part of the page is gone; what was read is there.
+const FileLines = lazy(() => import('./file-lines.tsx').catch(() => ({ default: PlainLines })))
 
 const ICONS: Record<string, IconName> = {
   Bash: 'terminal',
@@ -136,9 +141,16 @@ function Terminal({ item }: { item: ToolItem }) {
 
 function Result({ item }: { item: ToolItem }) {
   if (!item.result) return null
-  const out = textOf(item.result.content).trim()
+  const out = textOf(item.result.content).trimEnd()
   // The diff says already what was written.
   if (!item.result.isError && /^(Write|Edit|MultiEdit|TodoWrite|StructuredOutput)$/.test(item.name)) return null
+  const read = item.name === 'Read' && !item.result.isError ? readLines(out, MOST) : null
+  if (read)
+    return (
+      <Suspense fallback={<div className="skeleton" />}>
+        <FileLines path={text(fieldsOf(item.input).file_path)} read={read} />
+      </Suspense>
+    )
   return (
     <>
       {out !== '' && (

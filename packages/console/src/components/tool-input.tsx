@@ -5,7 +5,7 @@ import { useWords } from '../words/use-words.tsx'
 const Diff = lazy(() => import('./diff.tsx'))
 
 /** Characters of one text that are shown: a file of a megabyte is not for reading here. */
-const MOST = 20_000
+export const MOST = 20_000
 
 export function Cut({ value }: { value: string }) {
   const words = useWords()
