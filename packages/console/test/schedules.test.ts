@@ -55,6 +55,9 @@ describe('a schedule in words', () => {
         { type: 'user.message', content: [{ type: 'text', text: 'two' }] },
       ],
       schedule: null,
+      environment_id: 'env_default',
+      budget: null,
+      cwd: null,
     } as unknown as Deployment
     expect(promptOf(base)).toBeNull()
     expect(scheduleBody(draftOfSchedule(base), base)).toEqual({ name: 'Night', schedule: null })

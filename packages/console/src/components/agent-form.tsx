@@ -1,5 +1,8 @@
 import type { ReactNode } from 'react'
 import { type AgentDraft, EFFORTS, POLICIES, schemaProblem, type ServerDraft, TOOLS } from '../lib/agent-draft.ts'
+import { PermissionRules } from './permission-rules.tsx'
+import { SkillChoice } from './skill-choice.tsx'
+import { Subagents } from './subagents.tsx'
 import { useWords } from '../words/use-words.tsx'
 
 /** The fields of an agent. Shows what it is given, and tells each change. */
@@ -107,7 +110,10 @@ export function AgentForm({
           <input value={draft.disallowed} placeholder={words.option.toolsHint} onChange={set('disallowed')} />
         </Field>
       </div>
+      <PermissionRules rules={draft.rules} change={(rules) => change({ rules })} />
       <Servers servers={draft.servers} change={(servers) => change({ servers })} />
+      <SkillChoice chosen={draft.skills} change={(skills) => change({ skills })} />
+      <Subagents subagents={draft.subagents} change={(subagents) => change({ subagents })} />
       <Field name={words.agents.schema}>
         <textarea
           rows={4}

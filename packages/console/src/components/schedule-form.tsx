@@ -2,8 +2,16 @@ import { useQuery } from '@tanstack/react-query'
 import type { Deployment } from '@troupe/protocol/deployment'
 import { useState } from 'react'
 import { agentsQuery } from '../lib/agents.ts'
+import { environmentsQuery } from '../lib/environments.ts'
 import { queries } from '../lib/queries.ts'
-import { draftOfSchedule, emptySchedule, promptOf, scheduleBody, type ScheduleDraft } from '../lib/schedule-draft.ts'
+import {
+  centsOf,
+  draftOfSchedule,
+  emptySchedule,
+  promptOf,
+  scheduleBody,
+  type ScheduleDraft,
+} from '../lib/schedule-draft.ts'
 import { changeSchedule, createSchedule, schedulePath, SCHEDULES_PATH, schedulesKey } from '../lib/schedules.ts'
 import { useWords } from '../words/use-words.tsx'
 import { CronPreview, cronProblem } from './cron-preview.tsx'
@@ -16,6 +24,7 @@ const EXAMPLES = ['0 * * * *', '0 9 * * *', '0 9 * * 1-5', '0 9 * * 1', '0 9 1 *
 export function ScheduleForm({ saved, close }: { saved: Deployment | null; close: () => void }) {
   const words = useWords()
   const agents = useQuery(agentsQuery(100)).data?.data ?? []
+  const environments = useQuery(environmentsQuery(100)).data?.data ?? []
   const [draft, setDraft] = useState(() => (saved ? draftOfSchedule(saved) : emptySchedule()))
   const change = (fields: Partial<ScheduleDraft>) => setDraft((before) => ({ ...before, ...fields }))
   const set = (name: keyof ScheduleDraft) => (event: { target: { value: string } }) =>
@@ -26,6 +35,7 @@ export function ScheduleForm({ saved, close }: { saved: Deployment | null; close
   const ready =
     draft.name.trim() !== '' &&
     draft.agentId !== '' &&
+    centsOf(draft.budget) !== undefined &&
     (!shown || draft.prompt.trim() !== '') &&
     (!draft.clock || cronProblem(draft.expression, draft.timezone) === null)
   const body = () => scheduleBody(draft, saved)
@@ -128,6 +138,48 @@ export function ScheduleForm({ saved, close }: { saved: Deployment | null; close
             </label>
           </div>
         </>
+      )}
+      <div className="pair">
+        <label className="field">
+          <span>{words.schedules.cwd}</span>
+          <input
+            className="mono"
+            maxLength={4096}
+            spellCheck={false}
+            value={draft.cwd}
+            placeholder="/srv/project"
+            onChange={set('cwd')}
+          />
+          <span className="tiny soft">{words.schedules.cwdHint}</span>
+        </label>
+        <label className="field">
+          <span>{words.schedules.budget}</span>
+          <input
+            inputMode="decimal"
+            pattern="\d{1,9}(\.\d{1,2})?"
+            value={draft.budget}
+            placeholder="1.00"
+            aria-invalid={centsOf(draft.budget) === undefined}
+            onChange={set('budget')}
+          />
+          <span className="tiny soft">{words.schedules.budgetHint}</span>
+        </label>
+      </div>
+      {(environments.length > 0 || draft.environmentId !== '') && (
+        <label className="field">
+          <span>{words.environments.use}</span>
+          <select value={draft.environmentId} onChange={set('environmentId')}>
+            <option value="">{words.environments.builtIn}</option>
+            {draft.environmentId !== '' && !environments.some(({ id }) => id === draft.environmentId) && (
+              <option value={draft.environmentId}>{draft.environmentId}</option>
+            )}
+            {environments.map(({ id, name }) => (
+              <option key={id} value={id}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </label>
       )}
     </FormDialog>
   )

@@ -1,5 +1,6 @@
 import type { ToolsetTool } from '@troupe/protocol/agent'
 import type { Agent } from '@troupe/protocol/saved-agent'
+import { type AgentParts, NO_PARTS, partsBody, partsOf } from './agent-parts.ts'
 import { namesIn } from './draft.ts'
 
 /** The tools that the form asks about, in its order. */
@@ -24,7 +25,7 @@ export interface ServerDraft {
 }
 
 /** What the form of an agent holds, as it was typed. */
-export interface AgentDraft {
+export interface AgentDraft extends AgentParts {
   name: string
   description: string
   model: string
@@ -67,6 +68,7 @@ export const EMPTY_AGENT: AgentDraft = {
   disallowed: '',
   servers: [],
   schema: '',
+  ...NO_PARTS,
 }
 
 export function draftOfAgent(agent: Agent): AgentDraft {
@@ -92,6 +94,7 @@ export function draftOfAgent(agent: Agent): AgentDraft {
         policy: policyOf(mcpToolset(agent, name)?.default_config) ?? 'always_ask',
       })),
     schema: agent.output_schema ? JSON.stringify(agent.output_schema, null, 2) : '',
+    ...partsOf(agent),
   }
 }
 
@@ -144,6 +147,7 @@ function wholeBody(draft: AgentDraft, base: Agent | null): AgentBody {
       ...(base?.mcp_servers.filter(({ type }) => type !== 'url') ?? []),
       ...servers.map(({ name, url }) => ({ type: 'url', name: name.trim(), url: url.trim() })),
     ],
+    ...partsBody(draft),
     output_schema: schemaProblem(draft.schema) === null && draft.schema.trim() ? JSON.parse(draft.schema) : null,
   }
 }

@@ -1,5 +1,9 @@
 import { blocksOf, textOf } from '@troupe/client/content'
 import type { CreateDeployment, Deployment } from '@troupe/protocol/deployment'
+import type { DEFAULT_ENVIRONMENT_ID } from '@troupe/protocol/environment'
+
+// The schemas beside it in its file are not for the page.
+const BUILT_IN: typeof DEFAULT_ENVIRONMENT_ID = 'env_default'
 
 /** What the form of a schedule holds, as it was typed. */
 export interface ScheduleDraft {
@@ -14,6 +18,11 @@ export interface ScheduleDraft {
   timezone: string
   jitter: string
   missed: 'latest' | 'skip'
+  /** Empty: the one that sessions have by themselves. */
+  environmentId: string
+  /** Dollars that one session may cost; empty: any. */
+  budget: string
+  cwd: string
 }
 
 export const ownTimezone = (): string => new Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC'
@@ -28,6 +37,9 @@ export const emptySchedule = (): ScheduleDraft => ({
   timezone: ownTimezone(),
   jitter: '10',
   missed: 'latest',
+  environmentId: '',
+  budget: '',
+  cwd: '',
 })
 
 /** The prompt, where it is one message of text; null where there is more, which the form leaves as it is. */
@@ -38,6 +50,18 @@ export function promptOf({ initial_events }: Deployment): string | null {
   return blocks.every(({ type }) => type === 'text') ? textOf(blocks) : null
 }
 
+/** Whole cents of an amount in dollars; null for none, undefined for what is no amount. */
+export function centsOf(dollars: string): string | null | undefined {
+  const text = dollars.trim()
+  if (text === '') return null
+  const [, whole, part = ''] = /^(\d{1,9})(?:\.(\d{1,2}))?$/.exec(text) ?? []
+  if (whole === undefined) return undefined
+  const cents = `${whole}${part.padEnd(2, '0')}`.replace(/^0+/, '')
+  return cents === '' ? undefined : cents
+}
+
+const dollarsOf = (cents: string) => `${cents.padStart(3, '0').slice(0, -2)}.${cents.padStart(2, '0').slice(-2)}`
+
 export function draftOfSchedule(deployment: Deployment): ScheduleDraft {
   const { schedule } = deployment
   return {
@@ -46,6 +70,9 @@ export function draftOfSchedule(deployment: Deployment): ScheduleDraft {
     agentId: deployment.agent.id,
     prompt: promptOf(deployment) ?? '',
     clock: schedule !== null,
+    environmentId: deployment.environment_id === BUILT_IN ? '' : deployment.environment_id,
+    budget: deployment.budget ? dollarsOf(deployment.budget.max_list_cost.amount) : '',
+    cwd: deployment.cwd ?? '',
     ...(schedule && {
       expression: schedule.expression,
       timezone: schedule.timezone,
@@ -57,8 +84,17 @@ export function draftOfSchedule(deployment: Deployment): ScheduleDraft {
 
 /** What is sent. `base`: the deployment that is changed; of it the prompt stays where the form could not show it. */
 export function scheduleBody(draft: ScheduleDraft, base: Deployment | null): CreateDeployment {
+  const was = base && draftOfSchedule(base)
+  const cents = centsOf(draft.budget) ?? null
   const body = {
     name: draft.name.trim(),
+    ...(draft.environmentId !== (was?.environmentId ?? '') && {
+      environment_id: draft.environmentId || BUILT_IN,
+    }),
+    ...(draft.budget.trim() !== (was?.budget ?? '') && {
+      budget: cents && { type: 'limit' as const, max_list_cost: { amount: cents, currency: 'USD' as const } },
+    }),
+    ...(draft.cwd.trim() !== (was?.cwd ?? '') && { cwd: draft.cwd.trim() || null }),
     // Without an agent the version that is pinned stays.
     ...((!base || draft.newest || base.agent.id !== draft.agentId) && { agent: draft.agentId }),
     ...((!base || promptOf(base) !== null) && {

@@ -166,10 +166,7 @@ function Editor({ newest }: { newest: Agent | null }) {
 }
 
 /** Parts of an agent that the form neither shows nor changes. */
-const hiddenParts = ({ tools, mcp_servers, skills, subagents, multiagent, permission_rules }: Agent): number =>
+const hiddenParts = ({ tools, mcp_servers, multiagent }: Agent): number =>
   tools.filter(({ type }) => type === 'custom').length +
   mcp_servers.filter(({ type }) => type !== 'url').length +
-  skills.length +
-  (subagents?.length ?? 0) +
-  (multiagent ? 1 : 0) +
-  (permission_rules?.length ?? 0)
+  (multiagent ? 1 : 0)
