@@ -167,6 +167,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     )
     const containers = containersOf(config, containment)
     await containers.sweep()
+    undo.push(() => containers.settled())
     const wakeups = new Wakeups()
     const log = new EventLog(store, wakeups, tracer ? observers(metrics, tracer) : metrics)
     const previews = new Previews(wakeups)

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Bound, containerBundle, type ContainerLimits, type ContainerProcess } from './container-bundle.ts'
+import { removeControlGroups } from './control-groups.ts'
 
 const run = promisify(execFile)
 
@@ -54,6 +55,7 @@ export interface PreparedContainer {
 export class Containers {
   readonly #options: ContainerOptions
   readonly #works = new Set<string>()
+  readonly #leaving = new Set<Promise<void>>()
 
   constructor(options: ContainerOptions) {
     this.#options = options
@@ -117,6 +119,11 @@ export class Containers {
     for (const name of readdirSync(folder)) await this.#clean(name)
   }
 
+  /** Resolves when nothing is being taken away any more. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#leaving)
+  }
+
   #prepare(root: string, work: ContainerProcess, bounds: Bound[], limits: ContainerLimits): PreparedContainer {
     const { folder, runtime, searchPath, user } = this.#options
     const name = `troupe-${randomBytes(12).toString('hex')}`
@@ -130,11 +137,17 @@ export class Containers {
       command: 'unshare',
       args: [...words, place, root, runtime, name],
       env: searchPath === undefined ? {} : { PATH: searchPath },
-      clean: () => this.#clean(name),
+      clean: () => {
+        const leaving = this.#clean(name)
+          .catch(() => undefined)
+          .finally(() => this.#leaving.delete(leaving))
+        this.#leaving.add(leaving)
+        return leaving
+      },
     }
   }
 
-  /** The runtime takes away its group of processes and limits; of one that ended by itself there is nothing left. */
+  /** The runtime takes away what it made; of one that ended by itself there is nothing left. */
   async #clean(name: string): Promise<void> {
     const { folder, runtime, searchPath } = this.#options
     const place = join(folder, name)
@@ -144,6 +157,7 @@ export class Containers {
       const words = ['--root', state, 'delete', '--force', name]
       await run(runtime, words, { env, cwd: '/', timeout: DELETE_MS }).catch(() => undefined)
     }
+    await removeControlGroups(name)
     rmSync(place, { recursive: true, force: true })
   }
 }
