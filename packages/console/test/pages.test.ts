@@ -77,6 +77,16 @@ describe.skipIf(mustSkip)('every page', () => {
     120_000,
   )
 
+  test('U52 a session that is not there says so and nothing else; the audit log leads to those that are', async () => {
+    const page = await stage.open(paths.gone!)
+    await page.getByText('This session was deleted or never existed.').waitFor()
+    expect(await page.locator('#content header').innerText()).toBe('Session')
+    await page.goto(`${stage.server.url}/audit`)
+    await page.locator('[data-audit="session.created"] a').first().click()
+    await page.waitForURL('**/s/sesn_*')
+    await page.locator('#content header .status').waitFor()
+  })
+
   test('U17 the language and the colours that were chosen are remembered', async () => {
     const page = await stage.open('/settings')
     await page.getByLabel('Theme').selectOption('dark')

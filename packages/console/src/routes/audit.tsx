@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import type { AuditAction, AuditEvent } from '@troupe/protocol/audit'
 import { useState } from 'react'
 import { Problem } from '../components/problem.tsx'
@@ -111,6 +112,25 @@ export function AuditPage() {
   )
 }
 
+/** What it happened to; where that has a page, the way to it. */
+function Where({ id, deleted }: { id: string; deleted: boolean }) {
+  const code = <code>{id}</code>
+  if (deleted) return code
+  if (id.startsWith('sesn_'))
+    return (
+      <Link to="/s/$id" params={{ id }}>
+        {code}
+      </Link>
+    )
+  return id.startsWith('agent_') ? (
+    <Link to="/agents/$id" params={{ id }}>
+      {code}
+    </Link>
+  ) : (
+    code
+  )
+}
+
 function Line({ event, who }: { event: AuditEvent; who: string }) {
   const words = useWords()
   const { details, request, credential } = event
@@ -124,7 +144,7 @@ function Line({ event, who }: { event: AuditEvent; who: string }) {
         {event.reason && <code className="soft"> {event.reason}</code>}
         {event.resource && (
           <div className="tiny faint">
-            <code>{event.resource.id}</code>
+            <Where id={event.resource.id} deleted={event.action.endsWith('.deleted')} />
           </div>
         )}
         <details className="tiny soft">

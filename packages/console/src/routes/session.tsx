@@ -63,9 +63,12 @@ function SessionView({ id }: { id: string }) {
   const pending = approvals.data?.data ?? []
   const asked = useLingering(pending)
   const waiting = useMemo(() => new Set(pending.map((approval) => approval.id)), [approvals.data])
-  const title = session.data
-    ? titleOf({ ...session.data, title: view.title ?? session.data.title }, words)
-    : words.loading
+  const gone = log.connection === 'gone'
+  const title = gone
+    ? words.facts.title
+    : session.data
+      ? titleOf({ ...session.data, title: view.title ?? session.data.title }, words)
+      : words.loading
   usePageTitle(title)
 
   // What the log says has changed is asked for at once.
@@ -114,7 +117,7 @@ function SessionView({ id }: { id: string }) {
   )
 
   let body: ReactNode
-  if (log.connection === 'gone')
+  if (gone)
     body = (
       <div className="page">
         <div className="empty stack">
@@ -191,18 +194,22 @@ function SessionView({ id }: { id: string }) {
       <main className="talk" id="content">
         <header>
           <h1 className="grow clip">{title}</h1>
-          <span className="hide-phone">
-            <Status state={state} />
-          </span>
-          <button
-            type="button"
-            className="plain"
-            aria-label={words.inspector}
-            aria-pressed={inspecting}
-            onClick={() => inspect(!inspecting)}
-          >
-            <Icon name="panel" />
-          </button>
+          {session.data && !gone && (
+            <>
+              <span className="hide-phone">
+                <Status state={state} />
+              </span>
+              <button
+                type="button"
+                className="plain"
+                aria-label={words.inspector}
+                aria-pressed={inspecting}
+                onClick={() => inspect(!inspecting)}
+              >
+                <Icon name="panel" />
+              </button>
+            </>
+          )}
         </header>
         {body}
       </main>

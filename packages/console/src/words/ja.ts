@@ -185,7 +185,7 @@ export const ja: Words = {
     answer: '回答する',
     ownAnswer: 'その他',
     send: '結果を送る',
-    deadline: (when: string) => `期限は${when}。過ぎると不許可になります`,
+    deadline: (when: string) => `期限は ${when}。過ぎると不許可になります`,
     elsewhere: 'すでに別の場所で回答されています。',
     answered: (actor: string | null, allowed: boolean, when: string) =>
       `${when}、${actor ? `${actor} さん` : '別の場所で'}${actor ? 'が' : ''}${allowed ? '許可しました' : '許可しませんでした'}。`,
@@ -252,7 +252,7 @@ export const ja: Words = {
     uptime: '稼働時間',
     version: 'バージョン',
     waiting: '返事待ち',
-    memory: 'エージェントのメモリ',
+    memory: 'メモリ使用量',
     backoff: 'モデルが一時的に要求を断っています。作業の再開は',
   },
   usage: {
