@@ -7,7 +7,8 @@ import Coloured, { Pieces } from '../src/components/coloured.tsx'
 import Diff from '../src/components/diff.tsx'
 import { isKnown, tokenLinesOf, tokensOf } from '../src/lib/code-tokens.ts'
 import { languageOf, languageOfFence } from '../src/lib/language-of.ts'
-import { readLines } from '../src/lib/read-lines.ts'
+import { readLines, readOf } from '../src/lib/read-lines.ts'
+import { toolCall, viewOf } from './support/factories.ts'
 
 const joined = (tokens: { text: string }[]) => tokens.map(({ text }) => text).join('')
 
@@ -80,6 +81,14 @@ describe('code', () => {
     expect(readLines('1\tone\n2\ttwo', 9)).toMatchObject({ lines: ['one'], cut: 6 })
     expect(readLines(`1\t${'x'.repeat(50)}`, 9)).toMatchObject({ lines: ['xxxxxxx'], cut: 43 })
     expect(readLines('no such file', 99)).toBeNull()
+    const read = (output: string, isError?: boolean, name = 'Read') => {
+      const [item] = viewOf(toolCall(name, { file_path: '/a' }, output, isError)).items
+      if (item?.kind !== 'tool') throw new Error('no tool')
+      return readOf(item, 99)
+    }
+    // As the genuine agent shows a file that ends with a line break.
+    expect(read('1\tone\n2\t')).toEqual({ first: 1, lines: ['one', ''], rest: '', cut: 0 })
+    expect([read('1\tone', true), read('1\tone', false, 'Bash')]).toEqual([null, null])
   })
 
   test('U50 a fence names its language by its first word', () => {

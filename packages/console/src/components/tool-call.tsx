@@ -8,7 +8,7 @@ import type { Words } from '../words/en.ts'
 import { Images } from './images.tsx'
 import { Icon, type IconName } from './icon.tsx'
 import { fieldsOf, text } from '../lib/fields.ts'
-import { type ReadLines, readLines } from '../lib/read-lines.ts'
+import { type ReadLines, readOf } from '../lib/read-lines.ts'
 import { Cut, MOST, ToolInput } from './tool-input.tsx'
 
 const PlainLines = ({ read }: { path: string; read: ReadLines }) => <div className="block">{read.lines.join('\n')}</div>
@@ -141,10 +141,10 @@ function Terminal({ item }: { item: ToolItem }) {
 
 function Result({ item }: { item: ToolItem }) {
   if (!item.result) return null
-  const out = textOf(item.result.content).trimEnd()
+  const out = textOf(item.result.content).trim()
   // The diff says already what was written.
   if (!item.result.isError && /^(Write|Edit|MultiEdit|TodoWrite|StructuredOutput)$/.test(item.name)) return null
-  const read = item.name === 'Read' && !item.result.isError ? readLines(out, MOST) : null
+  const read = readOf(item, MOST)
   if (read)
     return (
       <Suspense fallback={<div className="skeleton" />}>
