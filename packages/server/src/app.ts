@@ -2,7 +2,7 @@ import { MAX_FILE_BYTES } from '@troupe/protocol/file'
 import { idToUuid } from '@troupe/protocol/ids'
 import type { DemoModel } from '@troupe/demo-model/demo-model'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -35,6 +35,8 @@ import { credentialsOf } from './runner/confinement.ts'
 import { Containers } from './environments/containers.ts'
 import { withPackages } from './environments/packages.ts'
 import { sandboxWatch } from './environments/sandbox-problem.ts'
+import { agentLimits, limitWords } from './runner/agent-limits.ts'
+import { watchLimits } from './runner/watch-limits.ts'
 import { agentWords } from './runner/agent-words.ts'
 import { LentConfig } from './runner/lent-config.ts'
 import { chooseAgentUser, rootProblem } from './runner/choose-agent-user.ts'
@@ -76,6 +78,8 @@ export interface AppOptions {
   containment?: Containment['name']
   /** How often it is looked for sessions whose time is over, in ms; for tests. */
   retentionEveryMs?: number
+  /** How often it is looked what agents take, in ms; for tests. */
+  limitsEveryMs?: number
   /** Gives 0 ≤ n < 1; for tests that must repeat. */
   random?: () => number
 }
@@ -162,9 +166,12 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const ownUser = chooseAgentUser(config, proxy ? null : model.storedLogin, config.env.TMPDIR ?? '/tmp')
     const rootWarning = rootProblem(config.agent_user)
     if (rootWarning !== null) logger.warn({ setting: 'agent_user' }, rootWarning)
-    const containment = detectContainment(options.containment, (sessionId) =>
-      agentWords(ownUser, sessionsDir, sessionId),
-    )
+    const limits = agentLimits(config)
+    const bounds = limitWords(limits, config.max_running + config.spares, ownUser !== null)
+    const containment = detectContainment(options.containment, (sessionId) => [
+      ...bounds,
+      ...agentWords(ownUser, sessionsDir, sessionId),
+    ])
     const containers = containersOf(config, containment)
     await containers.sweep()
     undo.push(() => containers.settled())
@@ -229,6 +236,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       ? { ANTHROPIC_BASE_URL: demoModel.url, ANTHROPIC_API_KEY: 'demo' }
       : {}
     const clientTools = new ClientToolTokens()
+    const pidFiles = new PidFiles(join(config.data_dir, 'agents'))
     const listening = Promise.withResolvers<string>()
     const runner = new Runner(
       {
@@ -249,7 +257,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
           store,
           containment,
           containers,
-          pidFiles: new PidFiles(join(config.data_dir, 'agents')),
+          pidFiles,
           executable: config.agent_executable,
           hidden: { dataDir: config.data_dir, credentials, temporary: () => temporaryRoot(config.data_dir) },
           allowStdioMcp: config.allow_stdio_mcp,
@@ -302,6 +310,19 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     await finishRestores(sessions, (session, err) => logger.warn({ session, err }, 'a rewind could not be finished'))
     await runner.start()
     undo.push(() => runner.stop())
+    const watching = new AbortController()
+    const foldersOf = (id: string) => {
+      const { workdir, configDir, home } = sessionPaths(sessionsDir, id)
+      return [realPath(workdir), configDir, home, join(temporaryRoot(config.data_dir) ?? '/nonexistent', idToUuid(id))]
+    }
+    const watched = watchLimits(
+      { limits, pidFiles, foldersOf, logger, everyMs: options.limitsEveryMs },
+      watching.signal,
+    )
+    undo.push(async () => {
+      watching.abort()
+      await watched
+    })
     const webhooks = { store: store.webhooks, wakeups, clock, allowPrivate: config.webhook_allow_private }
     const deliverer = new Deliverer({
       ...webhooks,
@@ -417,6 +438,15 @@ const containersOf = (config: Config, containment: Containment): Containers =>
     wrap: containment.name === 'pid namespace' ? (command, args) => containment.wrap(command, args) : null,
     user: process.getuid ? { uid: process.getuid(), gid: process.getgid!() } : null,
   })
+
+/** Where a workdir lies that is noted by a link. */
+const realPath = (path: string): string => {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return path
+  }
+}
 
 /** Loaded only where it is played. */
 async function startDemo(): Promise<DemoModel> {

@@ -11,6 +11,7 @@ export const CAPABILITIES: readonly { id: string; status: 'yes' | 'not yet' }[] 
   { id: 'containment', status: 'yes' },
   { id: 'credential_proxy', status: 'yes' },
   { id: 'agent_user', status: 'yes' },
+  { id: 'agent_limits', status: 'yes' },
   { id: 'admission', status: 'yes' },
   { id: 'demo_model', status: 'yes' },
   { id: 'official_sdks', status: 'yes' },

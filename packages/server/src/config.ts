@@ -135,6 +135,26 @@ export const ConfigSchema = z.object({
     .describe(
       'User as which agents run where the server is root, by name or number, `user:group` with another group; unset: as the server',
     ),
+  agent_max_memory_mb: integer(256, 16_777_216)
+    .nullable()
+    .default(null)
+    .describe('MiB of memory that an agent and all it starts may take before it is ended; unset: no limit'),
+  agent_max_processes: integer(64, 1_000_000)
+    .nullable()
+    .default(null)
+    .describe('Processes and threads that an agent and all it starts may have before it is ended; unset: no limit'),
+  agent_max_file_mb: integer(16, 16_777_216)
+    .nullable()
+    .default(null)
+    .describe('MiB of one file that an agent or what it starts writes; unset: no limit'),
+  agent_max_open_files: integer(256, 1_048_576)
+    .nullable()
+    .default(null)
+    .describe('Files that each process of an agent may have open; unset: as the server'),
+  session_max_disk_mb: integer(16, 1_073_741_824)
+    .nullable()
+    .default(null)
+    .describe("MiB on the disk that a session's own folders may have before its agent is ended; unset: no limit"),
   agents_dir: optional
     .default(null)
     .describe('Folder of agents as files (`*.md` as in `.claude/agents`, `*.yaml`, `*.json`), kept as saved agents'),

@@ -33,7 +33,8 @@ export function readConfig(flags: Record<string, unknown>) {
 
 function startFailure(error: unknown, host: string, port: number): Failure {
   const { code, name, message } = error as NodeJS.ErrnoException
-  if (name === 'NoKeys' || name === 'NothingToKeep') return new Failure(message, EXIT.usage)
+  if (name === 'NoKeys' || name === 'NothingToKeep' || name === 'NoAgentUser' || name === 'NoLimits')
+    return new Failure(message, EXIT.usage)
   if (name === 'DataFolderInUse') return new Failure(message)
   if (code === 'EADDRINUSE')
     return new Failure(

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Breach } from './agent-limits.ts'
 
 /**
  * One small file per agent process, written when it is spawned and removed when it has ended. What is found at boot is
@@ -8,6 +9,7 @@ import { join } from 'node:path'
 export class PidFiles {
   readonly #folder: string
   readonly #live = new Map<number, string>()
+  readonly #ended = new Map<number, Breach>()
 
   constructor(folder: string) {
     this.#folder = folder
@@ -24,8 +26,21 @@ export class PidFiles {
     writeFileSync(join(this.#folder, String(pid)), JSON.stringify({ started: startTime(pid), sessionId }))
   }
 
+  /** Kills a process with its group for what it took; whoever waits for its end is told. */
+  end(pid: number, breach: Breach): void {
+    if (!this.#live.has(pid)) return
+    this.#ended.set(pid, breach)
+    killGroup(pid)
+  }
+
+  /** What a process was ended for; null: nothing of that kind. */
+  breachOf(pid: number): Breach | null {
+    return this.#ended.get(pid) ?? null
+  }
+
   remove(pid: number): void {
     this.#live.delete(pid)
+    this.#ended.delete(pid)
     rmSync(join(this.#folder, String(pid)), { force: true })
   }
 

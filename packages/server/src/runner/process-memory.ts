@@ -9,6 +9,8 @@ export interface ProcessEntry {
   group: number
   /** Not known until asked for where that is cheaper. */
   bytes: number | null
+  /** Its threads, where the system tells. */
+  tasks?: number
 }
 
 /** Files read at once: the reads take turns with everything else that uses the thread pool. */
@@ -19,7 +21,7 @@ const AT_ONCE = 16
  * in a pid namespace, behind a wrapper or by a parent that is gone counts too. Only what left both escapes.
  */
 export async function measureTrees(roots: readonly number[]): Promise<Map<number, number>> {
-  const entries = process.platform === 'linux' ? await readProc() : await readPs()
+  const entries = await readProcesses()
   const trees = treesOf(entries, roots)
   const sums = new Map<number, number>()
   for (const [root, members] of trees) {
@@ -51,6 +53,9 @@ export function treesOf(entries: readonly ProcessEntry[], roots: readonly number
   return trees
 }
 
+/** All processes of the machine. */
+export const readProcesses = (): Promise<ProcessEntry[]> => (process.platform === 'linux' ? readProc() : readPs())
+
 async function readProc(): Promise<ProcessEntry[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   const entries: ProcessEntry[] = []
@@ -60,9 +65,16 @@ async function readProc(): Promise<ProcessEntry[]> {
       .map((pid) => readFile(`/proc/${pid}/stat`, 'latin1').catch(() => ''))
     for (const stat of await Promise.all(stats)) {
       // proc(5): pid (name) state ppid pgrp …; the name may hold anything.
-      const [, parent, group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ', 3)
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ', 18)
+      const [, parent, group] = fields
       if (group !== undefined)
-        entries.push({ pid: Number.parseInt(stat, 10), parent: Number(parent), group: Number(group), bytes: null })
+        entries.push({
+          pid: Number.parseInt(stat, 10),
+          parent: Number(parent),
+          group: Number(group),
+          bytes: null,
+          tasks: Number(fields[17] ?? 1),
+        })
     }
   }
   return entries
@@ -73,7 +85,7 @@ async function readProc(): Promise<ProcessEntry[]> {
  * kernel drops them when it must. Where the kernel does not tell them apart, all that is resident. A process that has
  * ended has none.
  */
-async function ownBytes(pid: number): Promise<number> {
+export async function ownBytes(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '')
   const kib = /^RssAnon:\s+(\d+)/m.exec(status) ?? /^VmRSS:\s+(\d+)/m.exec(status)
   return Number(kib?.[1] ?? 0) * 1024

@@ -55,5 +55,6 @@ export async function runCommand(
   const exit = await child.exited
   signal.removeEventListener('abort', kill)
   if (!exit.error) await read
+  if (exit.breach) said += `\nIt was ended: ${exit.breach.message}.`
   return { code: exit.code, signal: exit.signal, error: exit.error, said, cut }
 }

@@ -97,6 +97,12 @@ export function processEnded(exit: AgentExit, failure: Error | null): SessionErr
   const cause = exit.error ?? (exit.code === null && exit.signal === null ? failure : null)
   if (cause && exit.code === null && exit.signal === null)
     return exhausted('agent_unavailable', `The agent could not be started: ${cause.message}`)
+  if (exit.breach)
+    return exhausted(
+      'agent_limit',
+      `The agent was ended: ${exit.breach.message}. What it had already done stands; send a message to go on.`,
+      { limit: exit.breach.limit, side_effect_possible: true },
+    )
   const how = exit.signal ? `was ended by ${exit.signal}` : `exited with code ${exit.code}`
   // 137: the kernel's OOM killer, or anyone's KILL, as a wrapper reports it.
   const last = exit.stderr ? ` It last said: ${exit.stderr.slice(-500)}` : ''

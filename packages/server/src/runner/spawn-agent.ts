@@ -1,5 +1,6 @@
 import type { SpawnedProcess, SpawnOptions } from '@anthropic-ai/claude-agent-sdk'
 import { type ChildProcess, spawn } from 'node:child_process'
+import type { Breach } from './agent-limits.ts'
 import type { Containment } from './containment.ts'
 import { killGroup, type PidFiles } from './pid-files.ts'
 
@@ -10,6 +11,8 @@ export interface AgentExit {
   error: Error | null
   /** The last lines it wrote to stderr. */
   stderr: string
+  /** The limit that it was ended for. */
+  breach?: Breach | null
 }
 
 export interface AgentChild {
@@ -48,13 +51,14 @@ export function spawnAgent(
   child.stdin?.on('error', () => {})
   const { promise: exited, resolve } = Promise.withResolvers<AgentExit>()
   const end = (code: number | null, signal: NodeJS.Signals | null, error: Error | null) => {
+    const breach = pid === undefined ? null : pidFiles.breachOf(pid)
     if (pid !== undefined) {
       // Tools it started may outlive it, after a polite exit too.
       killGroup(pid)
       pidFiles.remove(pid)
     }
     releasePipes(child)
-    resolve({ code, signal, error, stderr: stderr.trim() })
+    resolve({ code, signal, error, stderr: stderr.trim(), breach })
   }
   child.once('error', (error) => {
     if (pid === undefined) end(null, null, error)
