@@ -27,6 +27,7 @@ import { AgentUser, findUser } from '../src/lib/agent-user.ts'
 import { chooseAgentUser, rootProblem } from '../src/runner/choose-agent-user.ts'
 import { Git } from '../src/snapshots/git.ts'
 import { restore } from '../src/snapshots/restore.ts'
+import { sandboxProblem } from '../src/environments/sandbox-problem.ts'
 import { type TestServer, testServer } from './support/server.ts'
 
 /** Only root starts processes as another user, and that user must reach this checkout: else these tests are skipped. */
@@ -36,6 +37,7 @@ const mustSkip = process.platform !== 'linux' || process.getuid?.() !== 0 || !re
 const script = (steps: object[]) => `Play\n\`\`\`script\n${JSON.stringify(steps)}\n\`\`\``
 const bash = (command: string) => ({ tools: [{ name: 'Bash', input: { command } }] })
 const FREE = { agent: { type: 'inline', permission_mode: 'bypassPermissions' } }
+const sandbox = await sandboxProblem(process.env.PATH)
 const SECRET = 'canary-of-root'
 
 describe.skipIf(mustSkip)('agents of another user', () => {
@@ -256,6 +258,32 @@ describe.skipIf(mustSkip)('agents of another user', () => {
     await expect(restore(new Git(process.env.PATH), work, work, plan, owner)).rejects.toThrow('could not be set back')
     expect(statsOf(vault)).toEqual(before)
   })
+
+  test.skipIf(sandbox !== null && !process.env.CI)(
+    'IS20 a sandbox confines agents of another user, and what root makes for environments is refused',
+    async () => {
+      const repository = makeRepository(join(folder, 'repositories'), 'acme/tool', { a: 'a' })
+      const environment = await server.post<{ id: string }>('/v1/environments', {
+        name: 'Confined',
+        config: { type: 'sandbox', networking: { type: 'limited', allowed_hosts: [] } },
+      })
+      const session = await played(
+        [bash(`id -u; echo x > mine && cat mine; echo x > ${folder}/beyond; ls ${folder}/data/sessions; echo END`)],
+        { environment_id: environment.id },
+      )
+      const [told] = await said(session.id)
+      expect(told).toContain(`"${nobody}\\nx\\n`)
+      expect(told).toMatch(/beyond: (Read-only file system|Permission denied)/)
+      expect(existsSync(join(folder, 'beyond'))).toBe(false)
+      for (const config of [
+        { type: 'container', image: 'any' },
+        { type: 'local', worktree: { repository } },
+      ]) {
+        const { status, body } = await server.request('POST', '/v1/environments', { name: 'Refused', config })
+        expect([status, body.code]).toEqual([400, 'unsupported_feature'])
+      }
+    },
+  )
 
   test('IS14 a server that cannot run agents as the user that is named does not start, and says why', () => {
     const usual = {

@@ -175,6 +175,7 @@ export class RunAgent {
     const { store, settings } = this.#context.sessions
     const place = sessionPaths(settings.sessionsDir, id).skills
     const { folder, missing } = await mountSkills(store.skills, workspaceId, agent.skills, place)
+    if (folder !== null) settings.agentUser?.show(folder)
     const at = this.#log.now()
     const events = missing.map((skill) => newEvent('session.error', currentTurnId, at, { error: skillMissing(skill) }))
     if (events.length > 0) await this.#log.commit({ at, events })
