@@ -321,6 +321,39 @@ describe.skipIf(mustSkip)('agents of another user', () => {
     expect([rootProblem(null), rootProblem('nobody')]).toEqual([expect.stringContaining('TROUPE_AGENT_USER'), null])
   })
 
+  test('IS10 agents that are kept or started before their session, and agents with skills, run as the user that is named', async () => {
+    const form = new FormData()
+    const main = '---\nname: greet\ndescription: Greets.\n---\nSay hello from the skill.\n'
+    form.append('files[]', new Blob([main]), 'greet/SKILL.md')
+    const made = await fetch(`${server.url}/v1/skills`, { method: 'POST', body: form })
+    const skill = (await made.json()) as { id: string }
+    // As the unit of systemd has it.
+    const mask = process.umask(0o077)
+    try {
+      await server.restart({ spares: 1, live_seconds: 60 })
+      const skilled = await played(
+        [
+          { tools: [{ name: 'Skill', input: { skill: 'skills:greet' } }] },
+          bash('cat ../skills/skills/greet/SKILL.md; echo x >> ../skills/skills/greet/SKILL.md'),
+        ],
+        { agent: { ...FREE.agent, skills: [{ type: 'custom', skill_id: skill.id }] } },
+      )
+      expect((await said(skilled.id)).at(-1)).toMatch(/Say hello from the skill.*Permission denied/)
+      const first = await played([bash('id -u')])
+      await server.send(first.id, script([bash('id -u; id -g'), { say: 'done' }]))
+      await server.idle(first.id)
+      expect((await said(first.id)).at(-1)).toContain(`${nobody}\\n${statSync(root(first.uuid)).gid}`)
+      const figures = async () => (await server.request('GET', '/metrics')).text
+      await expect.poll(figures, { timeout: 20_000 }).toMatch(/troupe_spare_agents 1\n/)
+      const second = await played([bash('id -u; id -g; echo x > mine; ls -A ../home')])
+      expect(await figures()).toMatch(/how="spare"\} 1\n/)
+      expect((await said(second.id)).at(-1)).toContain(`${nobody}\\n${statSync(root(second.uuid)).gid}`)
+    } finally {
+      process.umask(mask)
+      await server.restart()
+    }
+  })
+
   test('IS15 nothing of an agent of another user outlives its end, nor what left its process group', async () => {
     const session = await played([
       bash('setsid sleep 1021 > /dev/null 2>&1 & setsid -f sleep 1022 > /dev/null 2>&1; echo ok'),

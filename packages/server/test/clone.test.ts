@@ -141,7 +141,7 @@ describe('clones', () => {
     const ending = new AbortController()
     const cut = cloneRepository(settings, cwd, of(), ending.signal).catch((error: Error) => error.message)
     ending.abort()
-    expect(await cut).toContain('the server is stopping')
+    expect(await cut).toContain('it was stopped')
     host.hold = null
     release.resolve()
     expect(readdirSync(cwd)).toEqual([])
