@@ -77,6 +77,7 @@ describe.skipIf(process.platform !== 'linux')('limits of agents', () => {
     expect(limitWords(NONE, 4, true)).toEqual([])
     expect(limitWords({ ...NONE, tasks: 100 }, 4, false)).toEqual([])
     expect(limitWords({ ...NONE, tasks: 1000 }, 4, true)).toEqual(['prlimit', '--nproc=4000:4000', '--'])
+    expect(() => limitWords({ ...NONE, diskBytes: MIB }, 4, false, 'darwin')).toThrow('TROUPE_SESSION_MAX_DISK_MB')
     if (process.getuid?.() !== 0) return
     const module = new URL('../src/runner/agent-limits.ts', import.meta.url).href
     const file = join(server.folder, 'ask.mjs')

@@ -40,7 +40,14 @@ export class NoLimits extends Error {
  * a user of their own, what all of them together may start, as the kernel counts by user: `agents` times what one may.
  * Throws `NoLimits` where they cannot be set.
  */
-export function limitWords({ fileBytes, openFiles, tasks }: AgentLimits, agents: number, ownUser: boolean): string[] {
+export function limitWords(
+  { fileBytes, openFiles, tasks, diskBytes }: AgentLimits,
+  agents: number,
+  ownUser: boolean,
+  platform: NodeJS.Platform = process.platform,
+): string[] {
+  if (diskBytes !== null && platform !== 'linux')
+    throw new NoLimits('TROUPE_SESSION_MAX_DISK_MB cannot be kept here: it takes the du of Linux. Leave it out.')
   const set = [
     ...(fileBytes === null ? [] : [`--fsize=${fileBytes}:${fileBytes}`]),
     ...(openFiles === null ? [] : [`--nofile=${openFiles}:${openFiles}`]),
