@@ -59,6 +59,11 @@ const routes = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: '/skills',
+    component: lazyRouteComponent(() => import('./routes/skills.tsx'), 'SkillsPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: '/environments',
     component: lazyRouteComponent(() => import('./routes/environments.tsx'), 'EnvironmentsPage'),
   }),

@@ -21,6 +21,7 @@ describe.skipIf(mustSkip)('every page', () => {
     overview: '/overview',
     agents: '/agents',
     agent: '/agents/new',
+    skills: '/skills',
     environments: '/environments',
     schedules: '/schedules',
     files: '/files',

@@ -23,6 +23,7 @@ export function Palette({ close, sent }: { close: () => void; sent: () => void }
     { name: words.files.title, go: () => navigate({ to: '/files' }) },
     { name: words.webhooks.title, go: () => navigate({ to: '/webhooks' }) },
     { name: words.access.title, go: () => navigate({ to: '/keys' }) },
+    { name: words.skills.title, go: () => navigate({ to: '/skills' }) },
     { name: words.environments.title, go: () => navigate({ to: '/environments' }) },
     { name: words.audit.title, go: () => navigate({ to: '/audit' }) },
     { name: words.sent.title, go: sent },

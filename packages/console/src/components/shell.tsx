@@ -15,6 +15,7 @@ import { SentDialog } from './sent-dialog.tsx'
 /** Pages that a phone's rail has no room for; its settings lead to them. */
 const RARE: ReadonlySet<string> = new Set([
   '/agents',
+  '/skills',
   '/environments',
   '/schedules',
   '/files',
@@ -74,6 +75,7 @@ export function Shell() {
       | '/approvals'
       | '/overview'
       | '/agents'
+      | '/skills'
       | '/environments'
       | '/schedules'
       | '/files'
@@ -111,6 +113,7 @@ export function Shell() {
         {item('/approvals', 'approvals', words.approvals, pathname === '/approvals', waiting)}
         {item('/overview', 'overview', words.overview, pathname === '/overview')}
         {item('/agents', 'agent', words.agents.title, pathname.startsWith('/agents'))}
+        {item('/skills', 'book', words.skills.title, pathname === '/skills')}
         {item('/environments', 'globe', words.environments.title, pathname === '/environments')}
         {item('/schedules', 'clock', words.schedules.title, pathname === '/schedules')}
         {item('/files', 'file', words.files.title, pathname === '/files')}

@@ -29,6 +29,7 @@ export function SettingsPage() {
           <Link to="/files">{words.files.title}</Link>
           <Link to="/webhooks">{words.webhooks.title}</Link>
           <Link to="/keys">{words.access.title}</Link>
+          <Link to="/skills">{words.skills.title}</Link>
           <Link to="/environments">{words.environments.title}</Link>
           <Link to="/audit">{words.audit.title}</Link>
         </nav>

@@ -1,6 +1,7 @@
 import type { ScopeName } from '@troupe/protocol/access'
 import { enAudit } from './en-audit.ts'
 import { enEnvironments } from './en-environments.ts'
+import { enSkills } from './en-skills.ts'
 import { enWork } from './en-work.ts'
 
 /** Every word of the console in English; `Words` is the shape that each other language fills. */
@@ -9,6 +10,7 @@ export const en = {
   ...enWork,
   ...enAudit,
   ...enEnvironments,
+  ...enSkills,
   skip: 'Skip to the content',
   sessions: 'Sessions',
   approvals: 'Approvals',

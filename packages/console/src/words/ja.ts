@@ -1,6 +1,7 @@
 import type { Words } from './en.ts'
 import { jaAudit } from './ja-audit.ts'
 import { jaEnvironments } from './ja-environments.ts'
+import { jaSkills } from './ja-skills.ts'
 import { jaWork } from './ja-work.ts'
 
 export const ja: Words = {
@@ -8,6 +9,7 @@ export const ja: Words = {
   ...jaWork,
   ...jaAudit,
   ...jaEnvironments,
+  ...jaSkills,
   skip: '本文へ移動',
   sessions: 'セッション',
   approvals: '承認',
