@@ -1,6 +1,7 @@
 import { type DemoModel, startDemoModel } from '@troupe/demo-model/demo-model'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { all, counted, GENERATIONS, say } from './support/sdk-clients.ts'
+import type { Anthropic } from 'anthropic-sdk-1.12'
+import { all, Anthropic088, counted, GENERATIONS, say } from './support/sdk-clients.ts'
 import { type TestServer, testServer } from './support/server.ts'
 
 const scripted = (steps: object[]) => `Go\n\`\`\`script\n${JSON.stringify(steps)}\n\`\`\``
@@ -101,3 +102,39 @@ describe.each(GENERATIONS)('a restart under the official SDK $version', ({ Clien
     expect(events.filter(({ type }) => type === 'agent.custom_tool_use')).toHaveLength(1)
   })
 })
+
+test.each([...GENERATIONS, { version: '0.88.0', Client: Anthropic088 as unknown as typeof Anthropic }])(
+  'W20 a call that needs a confirmation waits for it and is made, or refused with words, by the SDK $version',
+  async ({ Client }) => {
+    const model = await startDemoModel()
+    const server = await testServer(
+      { agent_executable: undefined, demo_model: 'on' },
+      { demoModel: model, env: { ANTHROPIC_API_KEY: undefined } },
+    )
+    onTestFinished(async () => {
+      await server.stop()
+      await model.close()
+    })
+    const { sessions } = new Client(counted(server.url).options).beta
+    const { events } = sessions
+    const steps = [bash('echo one > one.txt'), bash('echo two > two.txt'), { say: 'done' }]
+    const { id } = await sessions.create({ agent: 'agent_default', environment_id: 'env_default' })
+    await events.send(id, { events: [say(scripted(steps))] })
+    const verdicts = [{ result: 'allow' as const }, { result: 'deny' as const, deny_message: 'Once is enough.' }]
+    const stops: string[] = []
+    for await (const event of await events.stream(id)) {
+      if (event.type !== 'session.status_idle') continue
+      const stop = event.stop_reason as { type: string; event_ids?: string[] }
+      stops.push(stop.type)
+      if (stop.type !== 'requires_action') break
+      const [tool_use_id] = stop.event_ids!
+      const verdict = verdicts[stops.length - 1]!
+      await events.send(id, { events: [{ type: 'user.tool_confirmation', tool_use_id: tool_use_id!, ...verdict }] })
+    }
+    expect(stops).toEqual(['requires_action', 'requires_action', 'end_turn'])
+    const told = JSON.stringify(await all(events.list(id)))
+    expect(told).toContain('Once is enough.')
+    const results = (await server.events(id)).filter(({ type }) => type === 'agent.tool_result')
+    expect(results.map(({ is_error }) => is_error)).toEqual([false, true])
+  },
+)
