@@ -1,10 +1,9 @@
 import { writeSync } from 'node:fs'
-import { pino } from 'pino'
-import pretty from 'pino-pretty'
 import { type App, startApp, version } from './app.ts'
 import type { Config } from './config.ts'
 import type { Logger } from './lib/logger.ts'
 import { isLoopback } from './lib/loopback.ts'
+import { serverLogger } from './lib/server-logger.ts'
 
 /**
  * Runs a server until SIGTERM or SIGINT, then drains it; a second signal ends it at once. Resolves with the exit code.
@@ -12,10 +11,7 @@ import { isLoopback } from './lib/loopback.ts'
  */
 export async function serve(config: Config): Promise<number> {
   const tty = process.stdout.isTTY
-  const logger =
-    tty && config.log_level !== 'silent'
-      ? pino({ level: config.log_level }, pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss', sync: true }))
-      : pino({ level: config.log_level })
+  const logger = serverLogger(config.log_level, tty ? 'words' : 'lines')
   logWarnings(logger)
   const app = await startApp(config, { logger, onFirstKey: (secret) => writeSync(1, firstKey(secret, tty)) })
   const { promise, resolve } = Promise.withResolvers<number>()

@@ -6,12 +6,13 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
-import { pino } from 'pino'
-import pretty from 'pino-pretty'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { serverLogger } from '../src/lib/server-logger.ts'
 import { type TestServer, testServer } from './support/server.ts'
 
 const ESC = String.fromCharCode(27)
+/** What a terminal obeys, and what turns the order of what is read. */
+const OBEYED = new RegExp(`[${ESC}\\u0007\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]`)
 
 describe('attacks on a server', () => {
   let server: TestServer
@@ -23,7 +24,7 @@ describe('attacks on a server', () => {
         done()
       },
     })
-    server = await testServer({ log_level: 'debug' }, { logger: pino({ level: 'debug' }, sink) })
+    server = await testServer({ log_level: 'debug' }, { logger: serverLogger('debug', 'lines', sink) })
     writeFileSync(join(server.folder, 'canary.txt'), 'canary of the folder above')
   })
   afterAll(() => server.stop())
@@ -44,8 +45,8 @@ describe('attacks on a server', () => {
     return answer
   }
   const statuses = (answer: string) => [...answer.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status))
-  const count = async () =>
-    ((await server.get('/v1/sessions?limit=1&include_total=true')) as { data: unknown[] }).data.length
+  const ids = async () =>
+    (await server.get<{ data: Session[] }>('/v1/sessions?limit=1000')).data.map(({ id }) => id).toSorted()
   /** The server answers as before. */
   const alive = async () => expect((await server.request('GET', '/ready')).status).toBe(200)
 
@@ -127,7 +128,7 @@ describe('attacks on a server', () => {
   })
 
   test('AT22 no caller and no agent writes a line of the log, for machines or on a terminal', async () => {
-    const forged = `x\n{"level":50,"msg":"forged"}\r${ESC}[2J${ESC}]0;owned\u0007\u202egnp.exe`
+    const forged = `x\n{"level":50,"msg":"forged"}\r${ESC}[2J${ESC}]0;owned\u0007\u009b2J\u2028\u202egnp.exe`
     const before = log.length
     await server.create(`error ${forged}`, { title: forged, metadata: { a: forged } }).then(({ id }) => server.idle(id))
     await server.create(`crash ${forged}`).then(({ id }) => server.idle(id))
@@ -141,21 +142,20 @@ describe('attacks on a server', () => {
       expect((JSON.parse(line) as { msg: string }).msg).not.toBe('forged')
       expect(line).not.toContain(ESC)
     }
-    let terminal = ''
-    const shown = pretty({
-      colorize: false,
-      ignore: 'pid,hostname',
-      sync: true,
-      destination: new Writable({
-        write(chunk: Buffer, _encoding, done) {
-          terminal += chunk.toString()
-          done()
-        },
-      }),
+    expect(log.slice(before)).not.toMatch(OBEYED)
+    // A person sees the same words, and the terminal obeys none of them.
+    const shown = Promise.withResolvers<string>()
+    const terminal = new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        shown.resolve(chunk.toString())
+        done()
+      },
     })
-    for (const line of lines) shown.write(`${line}\n`)
-    expect(terminal.length).toBeGreaterThan(100)
-    expect(terminal).not.toContain(ESC)
+    serverLogger('info', 'words', terminal).warn({ err: new Error(forged), title: forged }, 'a setup failed')
+    const words = await shown.promise
+    expect(words).toContain('forged')
+    // Colours are ours.
+    expect(words.replaceAll(new RegExp(`${ESC}\\[\\d+m`, 'g'), '')).not.toMatch(OBEYED)
   })
 
   test('AT23 what an agent writes is never a frame of its own in a stream', async () => {
@@ -294,7 +294,8 @@ describe('attacks on a server', () => {
   test('AT27 searches, filters and cursors are data: no syntax of the store, no pattern, no other list', async () => {
     const { id } = await server.create('say needle')
     await server.idle(id)
-    const before = await count()
+    await server.create(null)
+    const before = await ids()
     const words = [
       '"',
       "'",
@@ -332,7 +333,6 @@ describe('attacks on a server', () => {
         expect([200, 400], `${path}`).toContain((await server.request('GET', path)).status)
     }
     // A cursor is good where it was made; one that was changed is none.
-    await server.create(null)
     const page = (await server.get<{ next_page: string }>('/v1/sessions?limit=1')).next_page
     for (const other of [
       `/v1/agents?limit=1&page=${page}`,
@@ -341,7 +341,7 @@ describe('attacks on a server', () => {
       `/v1/sessions?limit=1&page=${page}x`,
     ])
       expect((await server.request('GET', other)).body.code, other).toBe('invalid_cursor')
-    expect(await count()).toBe(before)
+    expect(await ids()).toEqual(before)
     await alive()
   })
 })

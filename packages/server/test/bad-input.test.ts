@@ -41,4 +41,20 @@ describe('bad input', () => {
   ] as const)('B1 bad input is refused with what is wrong: %s %s', async (method, path, body, status, word) => {
     expect(await code(method, path, body)).toEqual([status, word])
   })
+
+  test('B2 of a value that may have several forms it is said what is wrong with the one that was meant', async () => {
+    const wrong = async (body: object) => {
+      const { errors } = (await server.request('POST', '/v1/sessions', body)).body as { errors: { pointer: string }[] }
+      return errors.map(({ pointer }) => pointer)
+    }
+    const inline = (fields: object) => ({ agent: { type: 'inline', ...fields } })
+    expect(await wrong(inline({ permission_rules: [{ rule: 'Bash', policy: 'ask' }] }))).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^\/agent\/permission_rules\/0\//)]),
+    )
+    expect(await wrong(inline({ permission_mode: 'anything' }))).toEqual(['/agent/permission_mode'])
+    expect(await wrong(inline({ system: 7 }))).toEqual(['/agent/system'])
+    // What has the form of none stays a mistake of the whole.
+    expect(await wrong({ agent: 7 })).toEqual(['/agent'])
+    expect(await wrong({ agent: { type: 'nothing' } })).toEqual([expect.stringMatching(/^\/agent/)])
+  })
 })

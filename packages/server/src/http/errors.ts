@@ -6,6 +6,7 @@ import type { Console } from './routes/console.ts'
 import { loggedUrl } from './credentials.ts'
 import { laterFeature } from './later.ts'
 import type { Server } from './server.ts'
+import { type Issue, issuesOfUnion } from './union-issues.ts'
 
 /** Paths of the origin API, whose clients expect plain JSON with `detail`. */
 const ORIGIN_PATH = /^\/(execute|status|cancel|sessions)(\/|\?|$)/
@@ -127,6 +128,19 @@ interface ZodIssue {
   instancePath?: string
   message?: string
   keyword?: string
+  params?: { errors?: Issue[][] }
+}
+
+/** What is wrong with a value of several forms, told for the one that it was meant to have. */
+function spelledOut(issue: ZodIssue): ZodIssue[] {
+  const { instancePath = '', keyword, params } = issue
+  const inner = keyword === 'invalid_union' && params?.errors ? issuesOfUnion({ errors: params.errors }) : null
+  if (!inner) return [issue]
+  return inner.map(({ code, path = [], message }) => ({
+    instancePath: [instancePath.replace(/\/$/, ''), ...path.map(String)].join('/'),
+    ...(message !== undefined && { message }),
+    ...(code !== undefined && { keyword: code }),
+  }))
 }
 
 /** Mistakes that are told of one request, and characters of each: what is asked never makes an answer many times its size. */
@@ -136,12 +150,13 @@ const clip = (text: string) => (text.length > MAX_DETAIL ? `${text.slice(0, MAX_
 
 function validationError(error: { validation: ZodIssue[]; validationContext?: string }): ApiError {
   const context = error.validationContext ?? 'body'
-  const errors: FieldError[] = error.validation.slice(0, MAX_TOLD).map((issue) => ({
+  const issues = error.validation.slice(0, MAX_TOLD).flatMap(spelledOut).slice(0, MAX_TOLD)
+  const errors: FieldError[] = issues.map((issue) => ({
     pointer: clip(context === 'body' ? issue.instancePath || '/' : `${context}:${(issue.instancePath ?? '').slice(1)}`),
     code: issue.keyword ?? 'invalid',
     detail: clip(issue.message ?? 'is not valid'),
   }))
-  const more = error.validation.length - errors.length
+  const more = error.validation.length - MAX_TOLD
   const summary = errors.map((entry) => `${entry.pointer}: ${entry.detail}`).join('; ')
   return new ApiError('validation_failed', more > 0 ? `${summary}; and ${more} more` : summary, { errors })
 }
