@@ -155,6 +155,7 @@ describe('genuine agents between two turns', () => {
 })
 
 test('WM12 sessions whose agents end and come again by turns lose and repeat nothing', async () => {
+  const began = new Date()
   const model = await startDemoModel()
   const server = await testServer(
     { agent_executable: undefined, demo_model: 'on', live_seconds: 300, max_live: 1 },
@@ -182,7 +183,10 @@ test('WM12 sessions whose agents end and come again by turns lose and repeat not
     // One prompt and one answer for each turn, and nothing twice.
     const last = model.requests.list(uuid).filter(({ path }) => path === '/v1/messages')
     expect(last).toHaveLength(wakes + 1)
-    expect(last.at(-1)!.messageCount - last.at(-2)!.messageCount).toBe(2)
+    const grown = last.slice(1).map(({ messageCount }, index) => messageCount - last[index]!.messageCount)
+    // When the day has changed, the agent is told so, once.
+    const days = new Date().getUTCDate() === began.getUTCDate() ? 0 : 1
+    expect(grown.filter((messages) => messages !== 2).length).toBeLessThanOrEqual(days)
     const billed = last.reduce((sum, { usage }) => sum + (usage?.output_tokens ?? 0), 0)
     expect((await server.idle(id)).usage.output_tokens).toBe(billed)
   }
