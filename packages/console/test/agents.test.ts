@@ -1,16 +1,11 @@
-import { AxeBuilder } from '@axe-core/playwright'
 import type { Agent } from '@troupe/protocol/saved-agent'
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { agentBody, agentToTry, draftOfAgent, EMPTY_AGENT, schemaProblem } from '../src/lib/agent-draft.ts'
 import { changesBetween } from '../src/lib/agent-changes.ts'
-import { mustSkip, setStage, type Stage } from './support/browser.ts'
-
-const PICTURES = fileURLToPath(new URL('../../../artifacts/console', import.meta.url))
+import { mustSkip, seen, setStage, type Stage } from './support/browser.ts'
 
 const agent = (fields: object = {}): Agent => ({
   type: 'agent',
@@ -105,14 +100,9 @@ describe.skipIf(mustSkip)('the pages of agents', () => {
     const folder = mkdtempSync(join(tmpdir(), 'troupe-agents-'))
     writeFileSync(join(folder, 'greeter.md'), '---\nname: Greeter\ndescription: Says hello\n---\nYou greet people.\n')
     stage = await setStage({ agents_dir: folder })
-    mkdirSync(PICTURES, { recursive: true })
   }, 120_000)
   afterAll(() => stage?.close())
 
-  const seen = async (page: Page, name: string) => {
-    await page.screenshot({ path: `${PICTURES}/${name}.png` })
-    expect((await new AxeBuilder({ page }).analyze()).violations, name).toEqual([])
-  }
   const agents = async () => (await stage.server.get<{ data: Agent[] }>('/v1/agents?include_archived=true')).data
 
   test('U29 an agent is tried before it is saved, saved, changed, compared, used and archived', async () => {

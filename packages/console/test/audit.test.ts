@@ -1,24 +1,14 @@
-import { AxeBuilder } from '@axe-core/playwright'
-import { mkdirSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import type { Page } from 'playwright-core'
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { mustSkip, setStage, type Stage } from './support/browser.ts'
-
-const PICTURES = fileURLToPath(new URL('../../../artifacts/console', import.meta.url))
+import { mustSkip, seen, setStage, type Stage } from './support/browser.ts'
 
 describe.skipIf(mustSkip)('the page of the audit log', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage({ auth: 'on' })
-    mkdirSync(PICTURES, { recursive: true })
   }, 120_000)
   afterAll(() => stage?.close())
 
-  const seen = async (page: Page, name: string) => {
-    await page.screenshot({ path: `${PICTURES}/${name}.png` })
-    expect((await new AxeBuilder({ page }).analyze()).violations, name).toEqual([])
-  }
   const logIn = async (options: Parameters<Stage['open']>[1] = {}) => {
     const page = await stage.open('/audit', options)
     await page.locator('[data-form="login"] input').fill(stage.firstKey!)

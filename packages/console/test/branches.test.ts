@@ -1,25 +1,15 @@
-import { AxeBuilder } from '@axe-core/playwright'
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import type { Page } from 'playwright-core'
+import { existsSync, readdirSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { mustSkip, setStage, type Stage } from './support/browser.ts'
+import { mustSkip, seen, setStage, type Stage } from './support/browser.ts'
 
-const PICTURES = fileURLToPath(new URL('../../../artifacts/console', import.meta.url))
 const PROMPT = 'Write and run a small program'
 
 describe.skipIf(mustSkip)('branches in the session page', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage()
-    mkdirSync(PICTURES, { recursive: true })
   }, 120_000)
   afterAll(() => stage?.close())
-
-  const seen = async (page: Page, name: string) => {
-    await page.screenshot({ path: `${PICTURES}/${name}.png` })
-    expect((await new AxeBuilder({ page }).analyze()).violations, name).toEqual([])
-  }
 
   test('U27 a session is taken out, forked before a message, and set back after it was said what that changes', async () => {
     const session = await stage.server.create(PROMPT, {

@@ -1,20 +1,17 @@
-import { AxeBuilder } from '@axe-core/playwright'
 import type { Session } from '@troupe/protocol/session'
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { reasonInWords } from '../src/lib/reasons.ts'
 import { clockOf } from '../src/lib/use-now.ts'
 import { en } from '../src/words/en.ts'
 import { ja } from '../src/words/ja.ts'
-import { mustSkip, setStage, type Stage } from './support/browser.ts'
+import { mustSkip, seen, setStage, type Stage } from './support/browser.ts'
 
-const PICTURES = fileURLToPath(new URL('../../../artifacts/console', import.meta.url))
 const POLICY = fileURLToPath(new URL('../../server/src/runner/policy.ts', import.meta.url))
 const run = promisify(execFile)
 
@@ -58,14 +55,9 @@ describe.skipIf(mustSkip)('what makes the console complete', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage({ auth: 'on' })
-    mkdirSync(PICTURES, { recursive: true })
   }, 120_000)
   afterAll(() => stage?.close())
 
-  const seen = async (page: Page, name: string) => {
-    await page.screenshot({ path: `${PICTURES}/${name}.png` })
-    expect((await new AxeBuilder({ page }).analyze()).violations, name).toEqual([])
-  }
   const logIn = async (path: string, options: Parameters<Stage['open']>[1] = {}) => {
     const page = await stage.open(path, options)
     await page.locator('[data-form="login"] input').fill(stage.firstKey!)

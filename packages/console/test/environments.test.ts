@@ -1,9 +1,5 @@
-import { AxeBuilder } from '@axe-core/playwright'
 import type { Environment } from '@troupe/protocol/environment'
 import type { Session } from '@troupe/protocol/session'
-import { mkdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   draftOfEnvironment,
@@ -12,9 +8,7 @@ import {
   variablesIn,
   wrongVariable,
 } from '../src/lib/environment-draft.ts'
-import { mustSkip, setStage, type Stage } from './support/browser.ts'
-
-const PICTURES = fileURLToPath(new URL('../../../artifacts/console', import.meta.url))
+import { mustSkip, picture, seen, setStage, type Stage } from './support/browser.ts'
 
 describe('the form of an environment', () => {
   test('U42 variables are lines, values with = in them too; a name alone keeps the value that is there', () => {
@@ -47,19 +41,13 @@ describe.skipIf(mustSkip)('environments in the console', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage()
-    mkdirSync(PICTURES, { recursive: true })
   }, 120_000)
   afterAll(() => stage?.close())
-
-  const seen = async (page: Page, name: string) => {
-    await page.screenshot({ path: `${PICTURES}/${name}.png`, fullPage: true })
-    expect((await new AxeBuilder({ page }).analyze()).violations, name).toEqual([])
-  }
 
   test('U42 an environment is made, changed without its values, used by a session that tells what it did, and archived', async () => {
     const page = await stage.open('/environments')
     await page.getByText('An environment says where').waitFor()
-    await page.screenshot({ path: `${PICTURES}/environments-empty.png` })
+    await picture(page, 'environments-empty')
     await page.getByRole('button', { name: 'New environment' }).click()
     await page.getByLabel('Name', { exact: true }).fill('Reports')
     await page.getByLabel('Description').fill('Where reports are made')
@@ -70,7 +58,7 @@ describe.skipIf(mustSkip)('environments in the console', () => {
     await page.getByText('This is no variable: wrong').waitFor()
     expect(await page.getByRole('button', { name: 'Save' }).isDisabled()).toBe(true)
     await page.getByLabel('Variables of every agent').fill('TOKEN=secret-of-the-environment')
-    await seen(page, 'environment-form')
+    await seen(page, 'environment-form', true)
     await page.getByRole('button', { name: 'Save' }).click()
     const card = page.locator('[data-environment]', { hasText: 'Reports' })
     await card.getByText('Prepared by 2 commands').waitFor()
@@ -82,7 +70,7 @@ describe.skipIf(mustSkip)('environments in the console', () => {
     await page.getByLabel('Description').fill('Where the reports of the week are made')
     await page.getByRole('button', { name: 'Save' }).click()
     await card.getByText('Where the reports of the week are made').waitFor()
-    await seen(page, 'environments')
+    await seen(page, 'environments', true)
 
     await card.getByRole('link', { name: 'Start a session here' }).click()
     await page.getByLabel('Environment').waitFor()
@@ -113,7 +101,7 @@ describe.skipIf(mustSkip)('environments in the console', () => {
     ]
     await stage.server.post(`/v1/sessions/${id}/events`, { events: told })
     await page.getByText('The office closes at six.').waitFor()
-    await seen(page, 'session-made')
+    await seen(page, 'session-made', true)
 
     await page.goto(`${stage.server.url}/environments`)
     await card.getByRole('button', { name: 'Archive' }).click()

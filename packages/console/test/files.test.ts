@@ -1,12 +1,7 @@
-import { AxeBuilder } from '@axe-core/playwright'
-import { mkdirSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import type { Page } from 'playwright-core'
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bytes } from '../src/lib/format.ts'
-import { mustSkip, setStage, type Stage } from './support/browser.ts'
-
-const PICTURES = fileURLToPath(new URL('../../../artifacts/console', import.meta.url))
+import { mustSkip, seen, setStage, type Stage } from './support/browser.ts'
 
 describe('sizes', () => {
   test('U33 are written in the largest unit that fits, as the language does', () => {
@@ -24,14 +19,9 @@ describe.skipIf(mustSkip)('the page of files', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage()
-    mkdirSync(PICTURES, { recursive: true })
   }, 120_000)
   afterAll(() => stage?.close())
 
-  const seen = async (page: Page, name: string) => {
-    await page.screenshot({ path: `${PICTURES}/${name}.png` })
-    expect((await new AxeBuilder({ page }).analyze()).violations, name).toEqual([])
-  }
   const files = async () => (await stage.server.get<{ data: { id: string; filename: string }[] }>('/v1/files')).data
 
   test('U33 files are uploaded with their progress, stopped, downloaded, and deleted by a second press', async () => {

@@ -1,17 +1,11 @@
-import { AxeBuilder } from '@axe-core/playwright'
-import { mkdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { mustSkip, setStage, type Stage } from './support/browser.ts'
-
-const PICTURES = fileURLToPath(new URL('../../../artifacts/console', import.meta.url))
+import { mustSkip, seen, setStage, type Stage } from './support/browser.ts'
 
 describe.skipIf(mustSkip)('the page of keys', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage({ auth: 'on' })
-    mkdirSync(PICTURES, { recursive: true })
   }, 120_000)
   afterAll(() => stage?.close())
 
@@ -23,11 +17,6 @@ describe.skipIf(mustSkip)('the page of keys', () => {
   /** What the server answers to this key. */
   const status = async (key: string, method = 'GET', path = '/v1/sessions') =>
     (await fetch(stage.server.url + path, { method, headers: { 'x-api-key': key } })).status
-  const seen = async (page: Page, name: string) => {
-    await page.screenshot({ path: `${PICTURES}/${name}.png` })
-    expect((await new AxeBuilder({ page }).analyze()).violations, name).toEqual([])
-  }
-
   test('U24 a key is made, its secret shown once, rotated and revoked', async () => {
     const page = await stage.open('/keys')
     await logIn(page, stage.firstKey!)

@@ -1,16 +1,10 @@
-import { AxeBuilder } from '@axe-core/playwright'
-import { mkdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { mustSkip, setStage, type Stage } from './support/browser.ts'
-
-const PICTURES = fileURLToPath(new URL('../../../artifacts/console', import.meta.url))
+import { mustSkip, picture, seen, setStage, type Stage } from './support/browser.ts'
 
 describe.skipIf(mustSkip)('a server that asks for keys', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage({ auth: 'on' })
-    mkdirSync(PICTURES, { recursive: true })
   }, 120_000)
   afterAll(() => stage?.close())
 
@@ -18,8 +12,7 @@ describe.skipIf(mustSkip)('a server that asks for keys', () => {
     const page = await stage.open('/')
     const form = page.locator('[data-form="login"]')
     await form.waitFor()
-    await page.screenshot({ path: `${PICTURES}/login-en-light.png` })
-    expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([])
+    await seen(page, 'login-en-light')
     await page.getByLabel('API key').fill('sk_troupe_wrong')
     await page.keyboard.press('Enter')
     await form.locator('[role="alert"]').waitFor()
@@ -37,7 +30,7 @@ describe.skipIf(mustSkip)('a server that asks for keys', () => {
     await form.waitFor()
     const japanese = await stage.open('/s/sesn_00000000000000000000000000', { locale: 'ja-JP' })
     await japanese.getByRole('heading', { name: 'ログイン' }).waitFor()
-    await japanese.screenshot({ path: `${PICTURES}/login-ja-light.png` })
+    await picture(japanese, 'login-ja-light')
     expect(stage.troubles).toEqual([])
   }, 60_000)
 })

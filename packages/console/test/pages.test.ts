@@ -1,11 +1,8 @@
 import { AxeBuilder } from '@axe-core/playwright'
-import { mkdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { mustSkip, setStage, type Stage } from './support/browser.ts'
+import { mustSkip, picture, setStage, type Stage } from './support/browser.ts'
 
 /** Each page in each look: no violation of WCAG 2.2 AA that axe can find, and a picture in artifacts/console. */
-const PICTURES = fileURLToPath(new URL('../../../artifacts/console', import.meta.url))
 const LOOKS = [
   { name: 'en-light', locale: 'en-US', colorScheme: 'light', viewport: { width: 1280, height: 800 } },
   { name: 'ja-light', locale: 'ja-JP', colorScheme: 'light', viewport: { width: 1280, height: 800 } },
@@ -32,7 +29,6 @@ describe.skipIf(mustSkip)('every page', () => {
   }
   beforeAll(async () => {
     stage = await setStage()
-    mkdirSync(PICTURES, { recursive: true })
     const allowed = { agent: { type: 'inline', allowed_tools: ['Bash', 'Write'] } }
     const done = await stage.server.create('Write and run a small program', allowed)
     const asks = await stage.server.create('小さなプログラムを書いて実行して', { approvals: { timeout_seconds: 3600 } })
@@ -63,7 +59,7 @@ describe.skipIf(mustSkip)('every page', () => {
           await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth),
           `${route} is as wide as its window`,
         ).toBe(0)
-        await page.screenshot({ path: `${PICTURES}/${route}-${name}.png` })
+        await picture(page, `${route}-${name}`)
         const { violations } = await new AxeBuilder({ page }).analyze()
         found.push(
           ...violations.map(

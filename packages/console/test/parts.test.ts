@@ -1,17 +1,11 @@
-import { AxeBuilder } from '@axe-core/playwright'
 import type { Deployment } from '@troupe/protocol/deployment'
 import type { Environment } from '@troupe/protocol/environment'
 import type { Agent } from '@troupe/protocol/saved-agent'
 import type { Skill } from '@troupe/protocol/skill'
-import { mkdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { NEW_SUBAGENT, partsBody, partsOf } from '../src/lib/agent-parts.ts'
 import { centsOf, draftOfSchedule, scheduleBody } from '../src/lib/schedule-draft.ts'
-import { mustSkip, setStage, type Stage } from './support/browser.ts'
-
-const PICTURES = fileURLToPath(new URL('../../../artifacts/console', import.meta.url))
+import { mustSkip, seen, setStage, type Stage } from './support/browser.ts'
 
 describe('parts in forms', () => {
   test('U51 parts of an agent come through its form as they were, and what is new is sent as it was typed', () => {
@@ -72,14 +66,8 @@ describe.skipIf(mustSkip)('parts in the pages', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage()
-    mkdirSync(PICTURES, { recursive: true })
   }, 120_000)
   afterAll(() => stage?.close())
-
-  const seen = async (page: Page, name: string) => {
-    await page.screenshot({ path: `${PICTURES}/${name}.png`, fullPage: true })
-    expect((await new AxeBuilder({ page }).analyze()).violations, name).toEqual([])
-  }
 
   test('U51 rules, skills and subagents of an agent are made in its form, and taken away again', async () => {
     const files = new FormData()
@@ -101,7 +89,7 @@ describe.skipIf(mustSkip)('parts in the pages', () => {
     await helper.getByLabel('When to start it').fill('To read long files')
     await helper.getByLabel('System prompt').fill('You read.')
     await helper.getByLabel('Its tools').fill('Read, Grep')
-    await seen(page, 'agent-parts-en-light')
+    await seen(page, 'agent-parts-en-light', true)
     await form.getByRole('button', { name: 'Save' }).click()
     await page.waitForURL(/\/agents\/agent_/)
     const saved = () => stage.server.get<Agent>(`/v1/agents/${page.url().split('/').at(-1)}`)
@@ -116,7 +104,7 @@ describe.skipIf(mustSkip)('parts in the pages', () => {
       viewport: { width: 390, height: 844 },
     })
     await phone.getByRole('group', { name: 'サブエージェント reader' }).waitFor()
-    await seen(phone, 'agent-parts-ja-dark-phone')
+    await seen(phone, 'agent-parts-ja-dark-phone', true)
     expect(await phone.evaluate(() => document.documentElement.scrollWidth)).toBe(390)
 
     await form.getByRole('button', { name: 'Delete the rule Bash(git push *)' }).click()
@@ -145,7 +133,7 @@ describe.skipIf(mustSkip)('parts in the pages', () => {
     expect(await form.getByRole('button', { name: 'Save' }).isDisabled()).toBe(true)
     await form.getByLabel('Most that each session may cost').fill('0.50')
     await form.getByLabel('Environment').selectOption('Quiet')
-    await seen(page, 'schedules-parts-en-light')
+    await seen(page, 'schedules-parts-en-light', true)
     await form.getByRole('button', { name: 'Save' }).click()
     await form.waitFor({ state: 'detached' })
     const { data } = await stage.server.get<{ data: Deployment[] }>('/v1/deployments')

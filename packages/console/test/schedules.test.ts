@@ -1,17 +1,11 @@
-import { AxeBuilder } from '@axe-core/playwright'
 import type { Deployment } from '@troupe/protocol/deployment'
 import type { Agent } from '@troupe/protocol/saved-agent'
-import { mkdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cronInWords, nextTicks } from '../src/lib/cron-words.ts'
 import { draftOfSchedule, promptOf, scheduleBody } from '../src/lib/schedule-draft.ts'
 import { en } from '../src/words/en.ts'
 import { ja } from '../src/words/ja.ts'
-import { mustSkip, setStage, type Stage } from './support/browser.ts'
-
-const PICTURES = fileURLToPath(new URL('../../../artifacts/console', import.meta.url))
+import { mustSkip, seen, setStage, type Stage } from './support/browser.ts'
 
 describe('a schedule in words', () => {
   test.each([
@@ -75,14 +69,9 @@ describe.skipIf(mustSkip)('the page of schedules', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage()
-    mkdirSync(PICTURES, { recursive: true })
   }, 120_000)
   afterAll(() => stage?.close())
 
-  const seen = async (page: Page, name: string) => {
-    await page.screenshot({ path: `${PICTURES}/${name}.png` })
-    expect((await new AxeBuilder({ page }).analyze()).violations, name).toEqual([])
-  }
   const schedules = async () =>
     (await stage.server.get<{ data: Deployment[] }>('/v1/deployments?include_archived=true')).data
 

@@ -1,12 +1,6 @@
-import { AxeBuilder } from '@axe-core/playwright'
-import { mkdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Receiver, receiver } from '../../server/test/support/receiver.ts'
-import { mustSkip, setStage, type Stage } from './support/browser.ts'
-
-const PICTURES = fileURLToPath(new URL('../../../artifacts/console', import.meta.url))
+import { mustSkip, seen, setStage, type Stage } from './support/browser.ts'
 
 describe.skipIf(mustSkip)('the page of webhooks', () => {
   let stage: Stage
@@ -14,17 +8,11 @@ describe.skipIf(mustSkip)('the page of webhooks', () => {
   beforeAll(async () => {
     stage = await setStage({ webhook_allow_private: true })
     hooks = await receiver()
-    mkdirSync(PICTURES, { recursive: true })
   }, 120_000)
   afterAll(async () => {
     await stage?.close()
     await hooks?.close()
   })
-
-  const seen = async (page: Page, name: string) => {
-    await page.screenshot({ path: `${PICTURES}/${name}.png` })
-    expect((await new AxeBuilder({ page }).analyze()).violations, name).toEqual([])
-  }
 
   test('U26 an endpoint is added, tried, told of a session, sent to again, disabled and deleted', async () => {
     const page = await stage.open('/webhooks')

@@ -1,4 +1,5 @@
 import type { FilesItem } from '@troupe/client/view'
+import type { OutputProblem } from '@troupe/protocol/output'
 import { filePath } from '../lib/files.ts'
 import { bytes } from '../lib/format.ts'
 import { useSpeech } from '../words/use-words.tsx'
@@ -20,7 +21,10 @@ export function LeftFiles({ item }: { item: FilesItem }) {
       ))}
       {item.failed.map((file) => (
         <li key={file.path} className="small bad-text">
-          {words.files.notKept(file.path || 'outputs/', words.files.whyNot[file.problem] ?? file.problem)}
+          {words.files.notKept(
+            file.path || 'outputs/',
+            words.files.whyNot[file.problem as OutputProblem] ?? file.problem,
+          )}
         </li>
       ))}
     </ul>

@@ -15,6 +15,7 @@ import {
 import { changeSchedule, createSchedule, schedulePath, SCHEDULES_PATH, schedulesKey } from '../lib/schedules.ts'
 import { useWords } from '../words/use-words.tsx'
 import { CronPreview, cronProblem } from './cron-preview.tsx'
+import { EnvironmentChoice } from './environment-choice.tsx'
 import { FormDialog } from './form-dialog.tsx'
 
 /** Expressions to begin with; what each means stands below the field. */
@@ -165,22 +166,7 @@ export function ScheduleForm({ saved, close }: { saved: Deployment | null; close
           <span className="tiny soft">{words.schedules.budgetHint}</span>
         </label>
       </div>
-      {(environments.length > 0 || draft.environmentId !== '') && (
-        <label className="field">
-          <span>{words.environments.use}</span>
-          <select value={draft.environmentId} onChange={set('environmentId')}>
-            <option value="">{words.environments.builtIn}</option>
-            {draft.environmentId !== '' && !environments.some(({ id }) => id === draft.environmentId) && (
-              <option value={draft.environmentId}>{draft.environmentId}</option>
-            )}
-            {environments.map(({ id, name }) => (
-              <option key={id} value={id}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </label>
-      )}
+      <EnvironmentChoice environments={environments} chosen={draft.environmentId} change={set('environmentId')} />
     </FormDialog>
   )
 }

@@ -6,6 +6,7 @@ import { bodyOf, type Draft, EMPTY_DRAFT } from '../lib/draft.ts'
 import { SEND_KEY } from '../lib/keys.ts'
 import { useWords } from '../words/use-words.tsx'
 import { CopyRequest } from './copy-request.tsx'
+import { EnvironmentChoice } from './environment-choice.tsx'
 import { FileChoice } from './file-choice.tsx'
 import { titleOf } from './session-list.tsx'
 
@@ -97,22 +98,13 @@ export function StartForm({
                 {chosen && <span className="small soft">{words.agents.useNote}</span>}
               </label>
             )}
-            {(environments.length > 0 || draft.environmentId !== '') && (
-              <label className="field wide">
-                <span>{words.environments.use}</span>
-                <select value={draft.environmentId} onChange={set('environmentId')} disabled={draft.resume !== ''}>
-                  <option value="">{words.environments.builtIn}</option>
-                  {draft.environmentId !== '' && !environments.some(({ id }) => id === draft.environmentId) && (
-                    <option value={draft.environmentId}>{draft.environmentId}</option>
-                  )}
-                  {environments.map(({ id, name }) => (
-                    <option key={id} value={id}>
-                      {name}
-                    </option>
-                  ))}
-                </select>
-              </label>
-            )}
+            <EnvironmentChoice
+              environments={environments}
+              chosen={draft.environmentId}
+              change={set('environmentId')}
+              className="field wide"
+              disabled={draft.resume !== ''}
+            />
             {!chosen && (
               <>
                 {field('model', words.option.modelDefault, { list: 'models' })}

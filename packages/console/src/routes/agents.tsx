@@ -1,22 +1,23 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
+import { ListFoot } from '../components/list-foot.tsx'
 import { Problem } from '../components/problem.tsx'
 import { ListSkeleton } from '../components/session-list.tsx'
 import { Ago } from '../components/time.tsx'
 import { agentsQuery } from '../lib/agents.ts'
+import { usePageSize } from '../lib/use-page-size.ts'
 import { usePageTitle } from '../lib/use-page-title.ts'
 import { useWords } from '../words/use-words.tsx'
 
-/** Agents asked for at first, and more each time; a page has at most 1,000. */
+/** Agents asked for at first, and more each time. */
 const PAGE = 100
-const MOST = 1_000
 
 /** The saved agents, each with what it is and where it comes from. */
 export function AgentsPage() {
   const words = useWords()
   const [archived, setArchived] = useState(false)
-  const [limit, setLimit] = useState(PAGE)
+  const { limit, moreOf } = usePageSize(PAGE)
   const { data, error, isPending, refetch } = useQuery(agentsQuery(limit, archived))
   usePageTitle(words.agents.title)
   const agents = data?.data ?? []
@@ -70,17 +71,7 @@ export function AgentsPage() {
         ) : (
           !error && <p className="empty">{words.agents.none}</p>
         )}
-        <div className="row wrap small soft">
-          <label className="row grow">
-            <input type="checkbox" checked={archived} onChange={() => setArchived(!archived)} />
-            {words.agents.showArchived}
-          </label>
-          {data?.next_page && limit < MOST && (
-            <button type="button" onClick={() => setLimit((before) => Math.min(MOST, before * 2))}>
-              {words.table.more}
-            </button>
-          )}
-        </div>
+        <ListFoot label={words.agents.showArchived} checked={archived} change={setArchived} more={moreOf(data)} />
       </div>
     </main>
   )

@@ -3,21 +3,22 @@ import type { Environment } from '@troupe/protocol/environment'
 import { useState } from 'react'
 import { EnvironmentCard } from '../components/environment-card.tsx'
 import { EnvironmentForm } from '../components/environment-form.tsx'
+import { ListFoot } from '../components/list-foot.tsx'
 import { Problem } from '../components/problem.tsx'
 import { ListSkeleton } from '../components/session-list.tsx'
 import { environmentsQuery } from '../lib/environments.ts'
+import { usePageSize } from '../lib/use-page-size.ts'
 import { usePageTitle } from '../lib/use-page-title.ts'
 import { useWords } from '../words/use-words.tsx'
 
-/** Environments asked for at first, and more each time; a page has at most 1,000. */
+/** Environments asked for at first, and more each time. */
 const PAGE = 50
-const MOST = 1_000
 
 /** Where sessions work, and what they may reach there. */
 export function EnvironmentsPage() {
   const words = useWords()
   const [archived, setArchived] = useState(false)
-  const [limit, setLimit] = useState(PAGE)
+  const { limit, moreOf } = usePageSize(PAGE)
   const { data, error, isPending, refetch } = useQuery(environmentsQuery(limit, archived))
   const [editing, edit] = useState<Environment | 'new' | null>(null)
   usePageTitle(words.environments.title)
@@ -42,17 +43,7 @@ export function EnvironmentsPage() {
           </ul>
         )}
         {!isPending && !error && all.length === 0 && <p className="empty">{words.environments.none}</p>}
-        <div className="row wrap small soft">
-          <label className="row grow">
-            <input type="checkbox" checked={archived} onChange={() => setArchived(!archived)} />
-            {words.environments.showArchived}
-          </label>
-          {data?.next_page && limit < MOST && (
-            <button type="button" onClick={() => setLimit((before) => Math.min(MOST, before * 2))}>
-              {words.table.more}
-            </button>
-          )}
-        </div>
+        <ListFoot label={words.environments.showArchived} checked={archived} change={setArchived} more={moreOf(data)} />
       </div>
       {editing && <EnvironmentForm saved={editing === 'new' ? null : editing} close={() => edit(null)} />}
     </main>

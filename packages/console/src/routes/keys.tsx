@@ -3,17 +3,18 @@ import type { ApiKey } from '@troupe/protocol/access'
 import { useState } from 'react'
 import { CreateKeyDialog, RevokeKeyDialog, RotateKeyDialog } from '../components/key-dialogs.tsx'
 import { KeyTable } from '../components/key-table.tsx'
+import { ListFoot } from '../components/list-foot.tsx'
 import { NewSecret } from '../components/new-secret.tsx'
 import { Problem } from '../components/problem.tsx'
 import { ListSkeleton } from '../components/session-list.tsx'
 import { keysQuery } from '../lib/access.ts'
 import { infoQuery, queries } from '../lib/queries.ts'
+import { usePageSize } from '../lib/use-page-size.ts'
 import { usePageTitle } from '../lib/use-page-title.ts'
 import { useWords } from '../words/use-words.tsx'
 
-/** Keys asked for at first, and more each time; a page has at most 1,000. */
+/** Keys asked for at first, and more each time. */
 const PAGE = 100
-const MOST = 1_000
 
 type Asked = { what: 'create' } | { what: 'rotate' | 'revoke'; key: ApiKey }
 
@@ -21,7 +22,7 @@ type Asked = { what: 'create' } | { what: 'rotate' | 'revoke'; key: ApiKey }
 export function KeysPage() {
   const words = useWords()
   const [revoked, setRevoked] = useState(false)
-  const [limit, setLimit] = useState(PAGE)
+  const { limit, moreOf } = usePageSize(PAGE)
   const { data, error, isPending, refetch } = useQuery(keysQuery(limit, revoked))
   const info = useQuery(infoQuery).data
   const [asked, setAsked] = useState<Asked | null>(null)
@@ -57,17 +58,7 @@ export function KeysPage() {
         ) : (
           !error && <p className="empty">{words.access.none}</p>
         )}
-        <div className="row wrap small soft">
-          <label className="row grow">
-            <input type="checkbox" checked={revoked} onChange={() => setRevoked(!revoked)} />
-            {words.access.showRevoked}
-          </label>
-          {data?.next_page && limit < MOST && (
-            <button type="button" onClick={() => setLimit((before) => Math.min(MOST, before * 2))}>
-              {words.table.more}
-            </button>
-          )}
-        </div>
+        <ListFoot label={words.access.showRevoked} checked={revoked} change={setRevoked} more={moreOf(data)} />
       </div>
       {asked?.what === 'create' && <CreateKeyDialog made={show} close={close} />}
       {asked?.what === 'rotate' && <RotateKeyDialog apiKey={asked.key} made={show} close={close} />}

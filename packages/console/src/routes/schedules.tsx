@@ -1,24 +1,25 @@
 import { useQuery } from '@tanstack/react-query'
 import type { Deployment } from '@troupe/protocol/deployment'
 import { useState } from 'react'
+import { ListFoot } from '../components/list-foot.tsx'
 import { Problem } from '../components/problem.tsx'
 import { ScheduleCard } from '../components/schedule-card.tsx'
 import { ScheduleForm } from '../components/schedule-form.tsx'
 import { ListSkeleton } from '../components/session-list.tsx'
 import { agentsQuery } from '../lib/agents.ts'
 import { schedulesQuery } from '../lib/schedules.ts'
+import { usePageSize } from '../lib/use-page-size.ts'
 import { usePageTitle } from '../lib/use-page-title.ts'
 import { useWords } from '../words/use-words.tsx'
 
-/** Schedules asked for at first, and more each time; a page has at most 1,000. */
+/** Schedules asked for at first, and more each time. */
 const PAGE = 50
-const MOST = 1_000
 
 /** What starts by the clock: deployments, with their next and last runs. */
 export function SchedulesPage() {
   const words = useWords()
   const [archived, setArchived] = useState(false)
-  const [limit, setLimit] = useState(PAGE)
+  const { limit, moreOf } = usePageSize(PAGE)
   const { data, error, isPending, refetch } = useQuery(schedulesQuery(limit, archived))
   const agents = useQuery(agentsQuery(100, true)).data?.data ?? []
   const [editing, edit] = useState<Deployment | 'new' | null>(null)
@@ -50,17 +51,7 @@ export function SchedulesPage() {
         ) : (
           !error && <p className="empty">{words.schedules.none}</p>
         )}
-        <div className="row wrap small soft">
-          <label className="row grow">
-            <input type="checkbox" checked={archived} onChange={() => setArchived(!archived)} />
-            {words.schedules.showArchived}
-          </label>
-          {data?.next_page && limit < MOST && (
-            <button type="button" onClick={() => setLimit((before) => Math.min(MOST, before * 2))}>
-              {words.table.more}
-            </button>
-          )}
-        </div>
+        <ListFoot label={words.schedules.showArchived} checked={archived} change={setArchived} more={moreOf(data)} />
       </div>
       {editing && <ScheduleForm saved={editing === 'new' ? null : editing} close={() => edit(null)} />}
     </main>

@@ -1,3 +1,5 @@
+import type { OutputProblem } from '@troupe/protocol/output'
+
 /** The words of what came later: agents, schedules, files, requests in English. */
 export const enWork = {
   agents: {
@@ -183,7 +185,7 @@ export const enWork = {
       changing: 'it was being written',
       unreadable: 'it could not be read',
       disk_full: 'the disk is full',
-    } as Record<string, string>,
+    } satisfies Record<OutputProblem, string>,
     given: 'Given to it:',
     give: 'Files to give to it',
     giveHint: 'A copy of each lies in uploads/ of its folder.',

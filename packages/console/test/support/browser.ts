@@ -1,7 +1,9 @@
+import { AxeBuilder } from '@axe-core/playwright'
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { expect } from 'vitest'
 import { type DemoModel, startDemoModel } from '@troupe/demo-model/demo-model'
 import { type TestServer, testServer } from '../../../server/test/support/server.ts'
 
@@ -11,6 +13,21 @@ const ARGS =
 
 /** Without a browser its tests are skipped; where `CI` is set they fail instead. */
 export const mustSkip = !existsSync(EXECUTABLE) && !process.env.CI
+
+/** What the pages look like, kept by the run as files to look at. */
+const PICTURES = fileURLToPath(new URL('../../../../artifacts/console', import.meta.url))
+
+/** Keeps a picture of a page. */
+export async function picture(page: Page, name: string, fullPage = false): Promise<void> {
+  mkdirSync(PICTURES, { recursive: true })
+  await page.screenshot({ path: `${PICTURES}/${name}.png`, fullPage })
+}
+
+/** Keeps a picture of a page that everybody can use: axe finds nothing. */
+export async function seen(page: Page, name: string, fullPage = false): Promise<void> {
+  await picture(page, name, fullPage)
+  expect((await new AxeBuilder({ page }).analyze()).violations, name).toEqual([])
+}
 
 export interface Stage {
   server: TestServer
