@@ -260,7 +260,7 @@ describe.skipIf(mustSkip)('agents of another user', () => {
   })
 
   test.skipIf(sandbox !== null && !process.env.CI)(
-    'IS20 a sandbox confines agents of another user, and what root makes for environments is refused',
+    'IS20 a sandbox confines agents of another user, and containers and worktrees are refused',
     async () => {
       const repository = makeRepository(join(folder, 'repositories'), 'acme/tool', { a: 'a' })
       const environment = await server.post<{ id: string }>('/v1/environments', {

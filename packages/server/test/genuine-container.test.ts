@@ -180,20 +180,10 @@ test.skipIf(mustSkip)(
     const image = makeRootFileSystem(mkdtempSync(join(tmpdir(), 'troupe-image-')), [])
     const flags = { container_images: [`small=${image}`] }
     let server = await killableServer(folder, flags)
-    const call = async <T>(path: string, body?: unknown) =>
-      (await (
-        await fetch(server.url + path, {
-          ...(body !== undefined && {
-            method: 'POST',
-            headers: { 'content-type': 'application/json' },
-            body: JSON.stringify(body),
-          }),
-        })
-      ).json()) as T
     const config = { type: 'container', image: 'small', setup: ['touch began; sleep 987654; touch late'] }
-    const { id: environment_id } = await call<Environment>('/v1/environments', { name: 'x', config })
+    const { id: environment_id } = await server.call<Environment>('/v1/environments', { name: 'x', config })
     const initial_events = [{ type: 'user.message', content: 'say never' }]
-    const { id, cwd } = await call<Session>('/v1/sessions', { environment_id, initial_events })
+    const { id, cwd } = await server.call<Session>('/v1/sessions', { environment_id, initial_events })
     await expect.poll(() => existsSync(join(cwd, 'began')), { timeout: 20_000 }).toBe(true)
     const running = () =>
       spawnSync('ps', ['-eo', 'args'], { encoding: 'utf8' })
@@ -215,8 +205,8 @@ test.skipIf(mustSkip)(
     for (const gone of [name, half]) expect(readdirSync(containers)).not.toContain(gone)
     expect(existsSync(group)).toBe(false)
     expect(globSync(`/sys/fs/cgroup/**/${name}`)).toEqual([])
-    await call(`/v1/sessions/${id}/events`, { events: [{ type: 'user.interrupt' }] })
-    await call(`/v1/sessions/${id}?wait_for=idle&timeout=60`)
+    await server.call(`/v1/sessions/${id}/events`, { events: [{ type: 'user.interrupt' }] })
+    await server.call(`/v1/sessions/${id}?wait_for=idle&timeout=60`)
     await server.stop()
   },
 )

@@ -185,7 +185,7 @@ test('WM12 sessions whose agents end and come again by turns lose and repeat not
     expect(last).toHaveLength(wakes + 1)
     const grown = last.slice(1).map(({ messageCount }, index) => messageCount - last[index]!.messageCount)
     // When the day has changed, the agent is told so, once.
-    const days = new Date().getUTCDate() === began.getUTCDate() ? 0 : 1
+    const days = new Date().getDate() === began.getDate() ? 0 : 1
     expect(grown.filter((messages) => messages !== 2).length).toBeLessThanOrEqual(days)
     const billed = last.reduce((sum, { usage }) => sum + (usage?.output_tokens ?? 0), 0)
     expect((await server.idle(id)).usage.output_tokens).toBe(billed)

@@ -155,31 +155,24 @@ test('EN28 kill -9 in the midst of a setup ends its commands; the next server ru
   const folder = mkdtempSync(join(tmpdir(), 'troupe-test-'))
   const flags = { agent_executable: FAKE_AGENT }
   let server = await killableServer(folder, flags)
-  const call = async <T>(path: string, body?: unknown) =>
-    (await (
-      await fetch(server.url + path, {
-        ...(body !== undefined && {
-          method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify(body),
-        }),
-      })
-    ).json()) as T
   const pid = join(folder, 'pid')
   const setup = [
     'echo one >> log',
     `test -e ${pid} || { echo 1 > ${pid}; sleep 600; echo late >> log; }`,
     'echo two >> log',
   ]
-  const { id: environment_id } = await call<Environment>(ENVIRONMENTS, { name: 'x', config: { type: 'local', setup } })
-  const { id, cwd } = await call<Session>('/v1/sessions', {
+  const { id: environment_id } = await server.call<Environment>(ENVIRONMENTS, {
+    name: 'x',
+    config: { type: 'local', setup },
+  })
+  const { id, cwd } = await server.call<Session>('/v1/sessions', {
     environment_id,
     initial_events: [{ type: 'user.message', content: 'say there' }],
   })
   await expect.poll(() => existsSync(pid), { timeout: 20_000 }).toBe(true)
   await server.kill()
   server = await killableServer(folder, flags)
-  const idle = await call<Session>(`/v1/sessions/${id}?wait_for=idle&timeout=60`)
+  const idle = await server.call<Session>(`/v1/sessions/${id}?wait_for=idle&timeout=60`)
   expect(idle.result!.text).toBe('there')
   expect(readFileSync(join(cwd, 'log'), 'utf8')).toBe('one\none\ntwo\n')
   await server.stop()

@@ -168,24 +168,14 @@ test('EN34 kill -9 while a worktree is made leaves nothing of it; the next serve
   git(repository, 'config', 'filter.slow.smudge', `test -e ${began} || { touch ${began}; sleep 600; }; cat`)
   const flags = { agent_executable: FAKE_AGENT }
   let server = await killableServer(folder, flags)
-  const call = async <T>(path: string, body?: unknown) =>
-    (await (
-      await fetch(server.url + path, {
-        ...(body !== undefined && {
-          method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify(body),
-        }),
-      })
-    ).json()) as T
   const config = { type: 'local', worktree: { repository } }
-  const { id: environment_id } = await call<Environment>(ENVIRONMENTS, { name: 'x', config })
+  const { id: environment_id } = await server.call<Environment>(ENVIRONMENTS, { name: 'x', config })
   const initial_events = [{ type: 'user.message', content: 'say there' }]
-  const { id, cwd, uuid } = await call<Session>('/v1/sessions', { environment_id, initial_events })
+  const { id, cwd, uuid } = await server.call<Session>('/v1/sessions', { environment_id, initial_events })
   await expect.poll(() => existsSync(began), { timeout: 20_000 }).toBe(true)
   await server.kill()
   server = await killableServer(folder, flags)
-  const idle = await call<Session>(`/v1/sessions/${id}?wait_for=idle&timeout=60`)
+  const idle = await server.call<Session>(`/v1/sessions/${id}?wait_for=idle&timeout=60`)
   expect([idle.result?.text, idle.last_error]).toEqual(['there', null])
   expect(readdirSync(cwd).toSorted()).toEqual(['.git', '.gitattributes', 'a.txt', 'z'])
   expect(git(cwd, 'status', '--porcelain')).toBe('')

@@ -73,7 +73,7 @@ export async function assertCanConfine(
   )
     throw new ApiError(
       'unsupported_feature',
-      `Containers and worktrees are made by root, and this server has its agents run as ${agentUser.name} (agent_user).`,
+      `Containers and worktrees do not go together with agent_user yet, and this server has its agents run as ${agentUser.name}.`,
     )
   if (environment?.config.type === 'container') {
     const missing = await containerProblem(environment.config.image)

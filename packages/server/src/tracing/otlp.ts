@@ -11,8 +11,7 @@ const nanos = (ms: number) => `${Math.round(ms)}000000`
 function valueOf(value: AttributeValue): object {
   if (typeof value === 'string') return { stringValue: value.slice(0, MAX_CHARS) }
   if (typeof value === 'boolean') return { boolValue: value }
-  if (typeof value === 'number') return Number.isInteger(value) ? { intValue: String(value) } : { doubleValue: value }
-  return { arrayValue: { values: value.map(valueOf) } }
+  return Number.isInteger(value) ? { intValue: String(value) } : { doubleValue: value }
 }
 
 const attributesOf = (attributes: Span['attributes']) =>
@@ -36,7 +35,6 @@ export function otlpRequest(spans: readonly Span[], resource: Span['attributes']
               startTimeUnixNano: nanos(span.startedAt),
               endTimeUnixNano: nanos(Math.max(span.startedAt, span.endedAt)),
               attributes: attributesOf(span.attributes),
-              ...(span.links.length > 0 && { links: span.links }),
               ...(span.error !== null && { status: { code: STATUS_ERROR, message: span.error.slice(0, MAX_CHARS) } }),
             })),
           },

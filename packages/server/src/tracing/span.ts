@@ -1,4 +1,4 @@
-export type AttributeValue = string | number | boolean | string[]
+export type AttributeValue = string | number | boolean
 
 /** One span, as this server tells it. Times in ms since 1970. */
 export interface Span {
@@ -14,6 +14,4 @@ export interface Span {
   attributes: Record<string, AttributeValue | undefined>
   /** Null: nothing went wrong. */
   error: string | null
-  /** Spans of other traces that it belongs with. */
-  links: { traceId: string; spanId: string }[]
 }

@@ -31,8 +31,8 @@ export class Tracer implements CommitObserver {
   readonly #logger: Logger
   readonly #missed: () => void
   readonly #ended: EndedTurn[] = []
-  /** Where the sessions at work stand, by session. */
-  readonly #current = new Map<string, string>()
+  /** The turns that run, by session; where they stand as soon as that has been read. */
+  readonly #current = new Map<string, { turnId: string; traceparent: string | null }>()
   #reading: Promise<void> | null = null
 
   /** `missed` is called for each turn that leaves no trace. */
@@ -49,7 +49,7 @@ export class Tracer implements CommitObserver {
       if (type === 'session.created') return
       if (turnId !== null && BEGINS.has(type)) void this.#begin(sessionId, turnId)
       if (turnId === null || !ENDS.has(type)) continue
-      this.#current.delete(sessionId)
+      if (this.#current.get(sessionId)?.turnId === turnId) this.#current.delete(sessionId)
       if (this.#ended.length >= MAX_TURNS) this.#missed()
       else this.#ended.push({ sessionId, turnId, seq })
     }
@@ -60,7 +60,7 @@ export class Tracer implements CommitObserver {
 
   /** The `traceparent` for what a session asks of others now; null while no turn of it runs. */
   current(sessionId: string): string | null {
-    return this.#current.get(sessionId) ?? null
+    return this.#current.get(sessionId)?.traceparent ?? null
   }
 
   /** Sends what there is within `ms`. */
@@ -70,8 +70,11 @@ export class Tracer implements CommitObserver {
   }
 
   async #begin(sessionId: string, turnId: string): Promise<void> {
+    // Noted at once: its end may be told before this has been read.
+    const place = { turnId, traceparent: null as string | null }
+    this.#current.set(sessionId, place)
     const turn = await this.#store.readTurn(sessionId, turnId).catch(() => null)
-    if (turn?.status === 'in_progress') this.#current.set(sessionId, formatTraceparent(traceOfTurn(turn)))
+    if (turn) place.traceparent = formatTraceparent(traceOfTurn(turn))
   }
 
   async #readAll(): Promise<void> {

@@ -19,7 +19,6 @@ interface Body {
   result?: string
   reason?: string
   stop_reason?: { type?: string } | null
-  error?: { code?: string } | null
 }
 
 const PROVIDER = 'anthropic'
@@ -74,8 +73,7 @@ export function turnSpans(session: SessionRow, turn: TurnRow, events: readonly E
       'troupe.deployment.id': session.options.deploymentId,
       'error.type': turn.error?.code,
     },
-    error: turn.error ? turn.error.code : null,
-    links: [],
+    error: turn.error?.code ?? null,
   }
   const spans = [whole]
   const open = new Map<string, Span>()
@@ -90,7 +88,6 @@ export function turnSpans(session: SessionRow, turn: TurnRow, events: readonly E
       endedAt,
       attributes: { ...attributes, ...conversation },
       error: null,
-      links: [],
     }
     spans.push(span)
     open.set(id, span)
@@ -125,8 +122,7 @@ export function turnSpans(session: SessionRow, turn: TurnRow, events: readonly E
     const call = body.tool_use_id ?? body.mcp_tool_use_id ?? body.custom_tool_use_id
     switch (event.type) {
       case 'session.queued':
-        begin('queued', event, root, 'queued', {})
-        open.get('queued')!.spanId = spanIdOf(event.id)
+        begin('queued', event, root, 'queued', {}).spanId = spanIdOf(event.id)
         break
       case 'turn.started':
       case 'turn.resumed':

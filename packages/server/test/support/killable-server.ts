@@ -15,6 +15,8 @@ export interface KillableServer {
   serving: Promise<void>
   /** Resolves with code and signal when it is gone. */
   exited: Promise<unknown[]>
+  /** Sends JSON where there is a body, and answers with what came back. */
+  call<T>(path: string, body?: unknown): Promise<T>
   /** kill -9; resolves when it is gone. */
   kill(): Promise<void>
   /** Ends it as an operator would; resolves with code and signal. */
@@ -46,6 +48,11 @@ export function spawnServer(
     url: '',
     serving: served(),
     exited,
+    async call<T>(path: string, body?: unknown) {
+      const headers = { 'content-type': 'application/json' }
+      const init = body === undefined ? {} : { method: 'POST', headers, body: JSON.stringify(body) }
+      return (await (await fetch(server.url + path, init)).json()) as T
+    },
     kill: async () => void (await end('SIGKILL')),
     stop: () => end('SIGTERM'),
   }
