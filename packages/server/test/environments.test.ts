@@ -226,6 +226,27 @@ describe('environments', () => {
     expect(others.data.every(({ environment_id }) => environment_id === 'env_default')).toBe(true)
   })
 
+  test('EN43 what an environment keeps from its sessions is kept when the origin API resumes them too', async () => {
+    const { id } = await make({ type: 'local', env_names: ['CI_*'] })
+    const session = await server.create('say one', { environment_id: id })
+    await server.idle(session.id)
+    const resume = async (fields: object) => {
+      const body = { prompt: 'say two', resume_session_id: session.id, ...fields }
+      const { status, body: answer } = await server.request('POST', '/execute/', body)
+      return [status, answer.code]
+    }
+    expect(await resume({ env: { OTHER: '1' } })).toEqual([400, 'env_not_allowed'])
+    // The same environment, as one that confines commands.
+    const { store } = server.app
+    const row = (await store.readSession(session.id))!
+    const environment = { id, config: { ...row.options.environment!.config, type: 'sandbox' } } as never
+    await store.commit({ sessionId: row.id, at: 1, events: [], session: { options: { ...row.options, environment } } })
+    const kept = join(server.folder, 'data')
+    expect(await resume({ cwd: kept })).toEqual([403, 'cwd_not_allowed'])
+    const now = (await store.readSession(session.id))!
+    expect([now.cwd, now.turnCount]).toEqual([row.cwd, 1])
+  })
+
   test('EN9 what is done under an idempotency key is done once', async () => {
     const key = { 'idempotency-key': 'environment-1' }
     const first = await server.post<Environment>(ENVIRONMENTS, { name: 'Once' }, key)

@@ -12,7 +12,7 @@ const FAMILIES: readonly [RegExp, string][] = [
 
 /**
  * What is said of a path that a client of the hosted API may ask for and nothing answers here: that the feature is not
- * there, which is another thing than a wrong address. Null for any other path. In no case is it looked at further.
+ * there, which is another thing than a wrong address. Null for any other path.
  */
 export function laterFeature(path: string): ApiError | null {
   const family = FAMILIES.find(([pattern]) => pattern.test(path))

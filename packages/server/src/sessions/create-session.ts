@@ -5,7 +5,6 @@ import { ApiError } from '@troupe/protocol/error'
 import { newId } from '@troupe/protocol/ids'
 import type { ResourceParam } from '@troupe/protocol/resource'
 import type { CreateSession } from '@troupe/protocol/session'
-import { dirname } from 'node:path'
 import { agentOfSession } from '../agents/agent-of-session.ts'
 import { startableEnvironment } from '../environments/find-environment.ts'
 import { assertRules } from '../agents/resolve-agent.ts'
@@ -22,13 +21,13 @@ import { assertCanRun, assertEnv, promptText } from './admission.ts'
 import type { Caller } from './caller.ts'
 import { budgetCents } from './budget.ts'
 import { requireSession } from './change-session.ts'
-import { assertCanConfine, assertOutside, assertServersFit } from './confined-agent.ts'
+import { assertCanConfine, assertServersFit } from './confined-agent.ts'
 import type { SessionContext } from './context.ts'
 import { newEvent } from './new-event.ts'
 import { assertDailyBudget, withinPolicies } from './key-policy.ts'
 import { type Input, queueTurn } from './queue-turn.ts'
 import { type OwnRetention, retentionToKeep } from './retention.ts'
-import { assertNames, defaultLimits, lesser } from './session-environment.ts'
+import { assertFits, defaultLimits, lesser } from './session-environment.ts'
 import { reachableWorkdir } from './reachable-workdir.ts'
 import { makeWorkdir, removeFolders } from './session-folders.ts'
 import { placeOf, repositoriesOf } from './session-repositories.ts'
@@ -179,16 +178,13 @@ export async function createSession(
   if (request.inputs.length > 0) await assertDailyBudget(context, caller)
   assertCanRun(settings, request.agent.permission_mode)
   assertEnv(request.env)
-  assertNames(environment, request.env)
   assertServersFit({ environment }, request.agent)
   await assertCanConfine({ environment }, settings)
   const usual = defaultLimits(environment)
   // An environment of one's own says where workdirs are; the server's default is that of the built-in one.
   const place = request.cwd ?? (environment ? null : settings.defaultCwd)
   const named = place === null ? null : await reachableWorkdir(place, settings.agentUser)
-  if (named !== null) {
-    await assertOutside({ environment }, named, dirname(settings.sessionsDir))
-  }
+  await assertFits({ environment }, { cwd: named, env: request.env }, settings)
   const given = await checkResources(context, caller, request.resources ?? [], '/resources/*')
   const cloned = repositoriesOf(context, caller, request.resources ?? [], '/resources/*')
   const places = cloned('', 0).map(placeOf)

@@ -5,6 +5,7 @@ import { resolveAgent } from '../agents/resolve-agent.ts'
 import type { SessionRow } from '../store/store.ts'
 import { assertCanRun, assertEnv } from './admission.ts'
 import { reachableWorkdir } from './reachable-workdir.ts'
+import { assertFits } from './session-environment.ts'
 import { changeSession, requireSession } from './change-session.ts'
 import type { OutputSchema } from '@troupe/protocol/output-schema'
 import type { Caller } from './caller.ts'
@@ -80,6 +81,7 @@ async function resume(
   assertCanRun(context.settings, request.permissionMode ?? known.agent.permission_mode)
   assertEnv(request.env ?? {})
   const place = request.cwd === undefined ? undefined : await reachableWorkdir(request.cwd, context.settings.agentUser)
+  await assertFits(known.options, { cwd: place ?? null, env: request.env ?? {} }, context.settings)
   await assertDailyBudget(context, caller)
   const input = { ...newInput([{ type: 'text', text: request.prompt }], null), traceparent: caller.traceparent }
   await changeSession(context, id, async (state, at) => {

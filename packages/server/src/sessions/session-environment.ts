@@ -4,10 +4,12 @@ import { ApiError } from '@troupe/protocol/error'
 import { fits } from '../agents/wildcards.ts'
 import { packageCommands } from '../environments/packages.ts'
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { SessionOptions } from '../store/store.ts'
 import { assertWorkdir } from './admission.ts'
 import type { Caller } from './caller.ts'
+import { assertOutside } from './confined-agent.ts'
+import type { SessionSettings } from './context.ts'
 import { liesIn } from './key-policy.ts'
 
 type Environment = NonNullable<SessionOptions['environment']>
@@ -28,8 +30,20 @@ export const sessionVariables = ({ env, environment }: Pick<SessionOptions, 'env
   ...env,
 })
 
-/** Throws `env_not_allowed` for a name that the environment does not let a request set. */
-export function assertNames(environment: Environment | undefined, env: Record<string, string>): void {
+/**
+ * What a request names for a session, wherever it names it, must be what the session's environment lets it have. `cwd`:
+ * null where it names none. Throws `env_not_allowed`, `cwd_not_allowed`.
+ */
+export async function assertFits(
+  { environment }: Pick<SessionOptions, 'environment'>,
+  { cwd, env }: { cwd: string | null; env: Record<string, string> },
+  { sessionsDir }: Pick<SessionSettings, 'sessionsDir'>,
+): Promise<void> {
+  assertNames(environment, env)
+  if (cwd !== null) await assertOutside({ environment }, cwd, dirname(sessionsDir))
+}
+
+function assertNames(environment: Environment | undefined, env: Record<string, string>): void {
   const names = environment && 'env_names' in environment.config ? environment.config.env_names : null
   if (!names) return
   const strange = Object.keys(env).find((name) => !names.some((pattern) => fits(pattern, name, true)))
