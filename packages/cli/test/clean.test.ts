@@ -64,4 +64,5 @@ test('a line of JSON holds no control characters and reads back as it was', () =
       expect(JSON.parse(line)).toEqual({ text })
     }),
   )
+  expect(jsonLine('a\u0085b\u2028c\u2029d')).toBe(String.raw`"a\u0085b\u2028c\u2029d"`)
 })

@@ -172,7 +172,22 @@ describe('attacks on a server', () => {
       return JSON.parse(lines.find((line) => line.startsWith('data:'))!.slice(5)) as SessionEvent
     })
     expect(told.map(({ seq }) => seq)).toEqual(Array.from({ length: events.at(-1)!.seq }, (_, n) => n + 1))
-    expect(JSON.stringify(told)).toContain('999999')
+    const said = told.find(({ type }) => type === 'agent.message')
+    expect(JSON.stringify(said?.content)).toContain('999999')
+  })
+
+  test('AT28 no line of a stream or an export is cut by readers that know more ends of lines than the protocol', async () => {
+    const { id } = await server.create('say a\u0085b\u2028c\u2029d')
+    const events = await server.idle(id).then(() => server.events(id))
+    expect(JSON.stringify(events)).toContain('a\u0085b\u2028c\u2029d')
+    const stream = await server.request('GET', `/v1/sessions/${id}/events/stream?from=start&until=idle`)
+    const exported = await server.request('GET', `/v1/sessions/${id}/export`)
+    for (const { text } of [stream, exported]) {
+      expect(text).toContain(String.raw`a\u0085b\u2028c\u2029d`)
+      expect(text).not.toMatch(/[\u0085\u2028\u2029]/)
+    }
+    const lines = exported.text.trimEnd().split('\n')
+    expect(lines.map((line) => JSON.parse(line) as SessionEvent)).toEqual(events)
   })
 
   test('AT24 JSON that is deep, wide, doubled or poisoned is refused or is data, and changes nothing else', async () => {

@@ -223,6 +223,8 @@ describe('the audit log', () => {
     expect((await as(operator, 'GET', '/v1/audit_events?action[]=[a-z]*')).status).toBe(400)
     const lines = (await exported(filter)).trim().split('\n')
     expect(lines.map((line) => (JSON.parse(line) as AuditEvent).resource!.id)).toEqual(ids)
+    const odd = await as(key.secret, 'POST', '/v1/sessions', {}, { 'user-agent': 'a\u0085b' })
+    expect(await exported(`resource_id=${(odd.body as Session).id}`)).toContain(String.raw`a\u0085b`)
   })
 
   test('RT13 no line holds a secret', async () => {

@@ -230,6 +230,27 @@ describe('with the genuine agent', () => {
     expect(text).toContain('MY_SETTING=mine')
     expect(text).not.toMatch(/TROUPE_|VITEST|SECRET/)
   })
+
+  test('G16 what cuts lines elsewhere cuts none between caller, agent, model and log, and outlives a resume', async () => {
+    const odd = 'a\u0085b\u2028c\u2029d'
+    const prompt = (n: number) =>
+      scripted(`${odd} ${n}`, [
+        { tools: [{ name: 'Bash', input: { command: String.raw`printf 'a\302\205b\342\200\250c\342\200\251d'` } }] },
+        { say: `${odd} ${n}` },
+      ])
+    const session = await run(prompt(1), bypass)
+    expect(session).toMatchObject({ stop_reason: { type: 'end_turn' }, result: { text: `${odd} 1` } })
+    await server.restart()
+    await server.send(session.id, prompt(2))
+    expect(await server.idle(session.id)).toMatchObject({ result: { text: `${odd} 2` } })
+    const results = (await server.events(session.id)).filter(({ type }) => type === 'agent.tool_result')
+    expect(results.map(({ content }) => JSON.stringify(content).includes(odd))).toEqual([true, true])
+    const heard = requestsOf(session.uuid!).map(({ lastUserText }) => lastUserText)
+    expect(heard.at(-1)).toContain(`${odd} 2`)
+    const transcript = await server.request('GET', `/v1/sessions/${session.id}/export?format=claude`)
+    expect(transcript.text).toContain(String.raw`a\u0085b\u2028c\u2029d`)
+    expect(transcript.text).not.toMatch(/[\u0085\u2028\u2029]/)
+  })
 })
 
 test('G15 an endpoint that refuses connections fails the turn with a typed error; the demo model does not step in', async () => {

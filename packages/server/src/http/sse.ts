@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { once } from 'node:events'
+import { oneLine } from '../lib/one-line.ts'
 
 /** Milliseconds between heartbeats: proxies were seen to cut streams that were silent for 16 s. */
 const HEARTBEAT_MS = 10_000
@@ -17,7 +18,7 @@ export interface EventStream {
 
 /** Every frame says `event: message`; the type is in the data: the one name that all clients read. */
 export function eventFrame(json: string, seq: number | null): string {
-  return seq === null ? `event: message\ndata: ${json}\n\n` : `event: message\nid: ${seq}\ndata: ${json}\n\n`
+  return `event: message\n${seq === null ? '' : `id: ${seq}\n`}data: ${oneLine(json)}\n\n`
 }
 
 /** Who counts those that read. */

@@ -2,6 +2,7 @@ import { requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import { htmlOf } from './export-html.ts'
 import { markdownOf } from './export-markdown.ts'
+import { oneLine } from '../lib/one-line.ts'
 import { eventJson } from '../log/wire.ts'
 import type { EventRow, SessionRow } from '../store/store.ts'
 
@@ -35,7 +36,7 @@ export async function exportSession(
 }
 
 async function* lines(context: SessionContext, session: SessionRow): AsyncGenerator<string, void, void> {
-  for await (const event of events(context, session)) yield `${eventJson(event)}\n`
+  for await (const event of events(context, session)) yield `${oneLine(eventJson(event))}\n`
 }
 
 /** Each event once, in its newest form, up to where the log goes now. */
@@ -56,7 +57,7 @@ async function* transcript({ store }: SessionContext, session: SessionRow): Asyn
     const rows = await store.branches.transcriptPage(session.id, after, PAGE)
     const last = rows.at(-1)
     if (!last) return
-    yield rows.map(({ body }) => `${body}\n`).join('')
+    yield rows.map(({ body }) => `${oneLine(body)}\n`).join('')
     after = last.n
   }
 }

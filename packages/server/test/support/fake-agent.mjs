@@ -21,7 +21,7 @@
  */
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { createInterface } from 'node:readline'
+import { readLines, write } from './lines.mjs'
 
 const arg = (name) => {
   const index = process.argv.findIndex((word) => word === name || word.startsWith(`${name}=`))
@@ -29,7 +29,6 @@ const arg = (name) => {
   return process.argv[index].includes('=') ? process.argv[index].split('=')[1] : process.argv[index + 1]
 }
 const session_id = arg('--resume') ?? arg('--session-id') ?? randomUUID()
-const write = (message) => process.stdout.write(`${JSON.stringify(message)}\n`)
 const emit = (message) => write({ ...message, uuid: randomUUID(), session_id })
 const usage = { input_tokens: 10, output_tokens: 5, cache_read_input_tokens: 0, cache_creation_input_tokens: 0 }
 let total = Number(process.env.FAKE_TOTAL ?? 0)
@@ -247,8 +246,8 @@ const play = {
 }
 
 let greeted = false
-createInterface({ input: process.stdin })
-  .on('line', (line) => {
+await readLines(
+  (line) => {
     const message = JSON.parse(line)
     if (message.type === 'control_request') {
       if (stubborn) return
@@ -305,7 +304,8 @@ createInterface({ input: process.stdin })
     const prompt = typeof content === 'string' ? content : content.map((block) => block.text ?? '').join('\n')
     const [part, ...rest] = prompt.split(' ')
     ;(play[part] ?? (() => play.say(`echo ${prompt}`)))(rest.join(' '))
-  })
-  .on('close', () => {
+  },
+  () => {
     if (!stubborn) process.exit(0)
-  })
+  },
+)

@@ -8,7 +8,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { existsSync, watch } from 'node:fs'
-import { createInterface } from 'node:readline'
+import { readLines, write } from './lines.mjs'
 
 const option = (name) => {
   const index = process.argv.findIndex((word) => word === name || word.startsWith(`${name}=`))
@@ -16,7 +16,6 @@ const option = (name) => {
   return process.argv[index].includes('=') ? process.argv[index].split('=')[1] : process.argv[index + 1]
 }
 const session_id = option('--resume') ?? option('--session-id') ?? randomUUID()
-const write = (message) => process.stdout.write(`${JSON.stringify(message)}\n`)
 const emit = (message) => write({ ...message, uuid: randomUUID(), session_id })
 const usage = { input_tokens: 10, output_tokens: 5, cache_read_input_tokens: 0, cache_creation_input_tokens: 0 }
 const stream = (event) => emit({ type: 'stream_event', event, parent_tool_use_id: null })
@@ -89,8 +88,8 @@ async function play(prompt) {
 }
 
 let greeted = false
-createInterface({ input: process.stdin })
-  .on('line', (line) => {
+await readLines(
+  (line) => {
     const message = JSON.parse(line)
     if (message.type === 'control_request')
       write({
@@ -130,5 +129,6 @@ createInterface({ input: process.stdin })
     }
     const { content } = message.message
     void play(typeof content === 'string' ? content : content.map((block) => block.text ?? '').join('\n'))
-  })
-  .on('close', () => process.exit(0))
+  },
+  () => process.exit(0),
+)

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { z } from 'zod'
 import { workspaceAsked } from '../../access/keys.ts'
 import { auditToWire } from '../../audit/wire.ts'
+import { oneLine } from '../../lib/one-line.ts'
 import { type Caller, holds } from '../../sessions/caller.ts'
 import type { AuditFilter } from '../../store/audit.ts'
 import { createdAtRange } from '../params.ts'
@@ -71,7 +72,7 @@ export function auditRoutes(server: Server, { sessions: { store }, cursors }: Ro
         let after: { at: number; id: string } | null = null
         for (let more = true; more;) {
           const page: Awaited<ReturnType<typeof store.audit.list>> = await store.audit.list(filter, 'asc', STEP, after)
-          yield page.rows.map((row) => `${JSON.stringify(auditToWire(row))}\n`).join('')
+          yield page.rows.map((row) => `${oneLine(JSON.stringify(auditToWire(row)))}\n`).join('')
           const last = page.rows.at(-1)
           after = last ? { at: last.at, id: last.id } : after
           more = page.more
