@@ -246,7 +246,7 @@ const play = {
 }
 
 let greeted = false
-await readLines(
+readLines(
   (line) => {
     const message = JSON.parse(line)
     if (message.type === 'control_request') {

@@ -88,7 +88,7 @@ async function play(prompt) {
 }
 
 let greeted = false
-await readLines(
+readLines(
   (line) => {
     const message = JSON.parse(line)
     if (message.type === 'control_request')

@@ -1,12 +1,13 @@
 /** Calls for each line of standard input, and at its end. `node:readline` would end lines at U+2028 too, within JSON. */
-export async function readLines(take, ended) {
+export function readLines(take, ended) {
   let rest = ''
-  for await (const chunk of process.stdin.setEncoding('utf8')) {
+  process.stdin.setEncoding('utf8')
+  process.stdin.on('data', (chunk) => {
     const lines = (rest + chunk).split('\n')
     rest = lines.pop()
     for (const line of lines) take(line)
-  }
-  ended()
+  })
+  process.stdin.once('end', ended)
 }
 
 /** Writes a message as the genuine agent does: the SDK reads with `node:readline`. */
