@@ -73,6 +73,7 @@ export function callers(server: Server, context: CallerContext): void {
   })
 
   server.addHook('onRequest', async (request) => {
+    assertWorkspace(request)
     const trace = parseTraceparent(request.headers.traceparent)
     if (trace) request.caller = { ...request.caller, traceparent: formatTraceparent(trace) }
   })
@@ -143,6 +144,16 @@ function assertMay({ caller, params, routeOptions }: FastifyRequest, need: Exclu
   }
   if (need === 'any' || need.some((scope) => holds(caller, scope))) return
   throw lacks(need)
+}
+
+/** Official clients name a workspace so: what is meant for another one must not land in that of the key. */
+function assertWorkspace({ caller, headers, routeOptions }: FastifyRequest): void {
+  const named = headers['anthropic-workspace-id']
+  if (named === undefined || named === caller.workspaceId || !routeOptions.url?.startsWith('/v1/')) return
+  throw new ApiError(
+    'workspace_not_found',
+    'The header anthropic-workspace-id names another workspace than that of the key. Leave it out, or take a key of that one.',
+  )
 }
 
 const lacks = (need: readonly ScopeName[]) =>
