@@ -27,12 +27,30 @@ export const TOOLSET_TOOLS = {
 } as const
 export type ToolsetTool = keyof typeof TOOLSET_TOOLS
 
-const ToolConfig = z.object({
+/** Hosts by name, each with those below it; a path may follow. Limits of the hosted API. */
+const Domains = z
+  .array(
+    z
+      .string()
+      .max(512)
+      .regex(
+        /^([a-z0-9_-]+\.)*[a-z0-9_-]+(\/[^\s?#%\\]*)?$/i,
+        'must be a host as "docs.example.com", or one with a path',
+      ),
+  )
+  .min(1)
+  .max(64)
+
+/** Other fields of the hosted API are refused by name where they are set. */
+const ToolConfig = z.looseObject({
   name: z.enum(Object.keys(TOOLSET_TOOLS) as [ToolsetTool, ...ToolsetTool[]]),
   type: z.string().optional(),
   enabled: z.boolean().nullish(),
   permission_policy: Policy.nullish(),
+  allowed_domains: Domains.optional().describe('Of `web_fetch`: it fetches from these only'),
+  blocked_domains: Domains.optional().describe('Of `web_fetch`: it fetches from none of these'),
 })
+export type ToolConfig = z.infer<typeof ToolConfig>
 
 export const AgentToolset = z.object({
   type: z.literal('agent_toolset_20260401'),
@@ -68,6 +86,7 @@ const ModelConfig = z.object({
   id: ModelName,
   effort: z.union([Effort, z.object({ type: Effort })]).nullish(),
   speed: z.enum(['standard', 'fast']).nullish(),
+  inference_geo: z.string().max(64).nullish().describe('Refused: where a model runs is decided by its endpoint'),
 })
 
 /** Names of tools as the Agent SDK knows them, optionally with a specifier: `Bash(ls:*)`. */

@@ -1,7 +1,15 @@
-import { AgentToolset, CustomTool, type SessionAgent, TOOLSET_TOOLS, type ToolsetTool } from '@troupe/protocol/agent'
+import {
+  AgentToolset,
+  CustomTool,
+  type SessionAgent,
+  type ToolConfig,
+  TOOLSET_TOOLS,
+  type ToolsetTool,
+} from '@troupe/protocol/agent'
 import { ApiError } from '@troupe/protocol/error'
 import type { ToolPolicy } from '@troupe/protocol/tool-policy'
 import { mcpDisabled, mcpToolset } from './mcp-servers.ts'
+import { DOMAIN_FIELDS, fetchDomains } from './web-fetch.ts'
 
 const unsupported = (detail: string) => new ApiError('unsupported_feature', detail)
 
@@ -31,13 +39,20 @@ export function toolRules(tools: { type: string }[]) {
       enabled: toolset.default_config?.enabled ?? true,
       policy: toolset.default_config?.permission_policy?.type ?? ('auto' as ToolPolicy),
     }
+    for (const config of toolset.configs ?? []) assertKnown(config, index)
     const configs = (Object.keys(TOOLSET_TOOLS) as ToolsetTool[]).map((name) => {
       const config = toolset.configs?.find((entry) => entry.name === name)
       const enabled = config?.enabled ?? base.enabled
       const policy = config?.permission_policy?.type ?? base.policy
       if (!enabled) disabled.push(TOOLSET_TOOLS[name])
       else if (policy === 'always_allow') allowed.push(TOOLSET_TOOLS[name])
-      return { name, type: name, enabled, permission_policy: { type: policy } }
+      return {
+        name,
+        type: name,
+        enabled,
+        permission_policy: { type: policy },
+        ...(name === 'web_fetch' && fetchDomains(config, index)),
+      }
     })
     toolsets.push({
       type: 'agent_toolset_20260401',
@@ -46,6 +61,17 @@ export function toolRules(tools: { type: string }[]) {
     })
   }
   return { allowed, disabled: [...disabled, ...mcpDisabled(toolsets)], toolsets }
+}
+
+const CONFIGURED = new Set(['name', 'type', 'enabled', 'permission_policy'])
+
+/** A bound that is not kept must not look as if it were: every field that has no effect here is refused by name. */
+function assertKnown(config: ToolConfig, index: number): void {
+  for (const [field, value] of Object.entries(config)) {
+    if (value === null || value === undefined || CONFIGURED.has(field)) continue
+    if (config.name === 'web_fetch' && DOMAIN_FIELDS.includes(field)) continue
+    throw unsupported(`agent.tools[${index}]: ${field} of ${config.name} is not supported.`)
+  }
 }
 
 function customTool(

@@ -6,6 +6,11 @@ import type { AgentStore } from '../store/agents.ts'
 import { requireAgent } from './find-agent.ts'
 import { sessionAgent } from './resolve-agent.ts'
 import { distinct, subagentsOf } from './subagents.ts'
+import type { FetchDomains } from './web-fetch.ts'
+
+interface Policed {
+  permission_policy: { type: string }
+}
 
 const unsupported = (what: string) => new ApiError('unsupported_feature', `multiagent: ${what} not supported.`)
 const OFF = { type: 'disabled' } as const
@@ -78,11 +83,12 @@ function assertSubagent(id: string, definition: AgentDefinition): void {
   if (mcp_servers.length > 0) throw unsupported(`agent ${id} has MCP servers, which subagents are`)
   if (tools.some(({ type }) => type === 'custom'))
     throw unsupported(`agent ${id} has custom tools, which subagents are`)
-  const policies = tools.flatMap((tool) => (tool.configs ?? []) as { permission_policy: { type: string } }[])
+  const configs = tools.flatMap((tool) => (tool.configs ?? []) as (Partial<FetchDomains> & Policed)[])
   const stricter =
     permission_rules.some(({ policy }) => policy === 'deny' || policy === 'always_ask') ||
     disallowed_tools.some((rule) => rule.includes('(')) ||
-    policies.some(({ permission_policy: { type } }) => type === 'deny' || type === 'always_ask')
+    configs.some(({ permission_policy: { type } }) => type === 'deny' || type === 'always_ask') ||
+    configs.some(({ allowed_domains, blocked_domains }) => allowed_domains ?? blocked_domains)
   if (stricter) throw unsupported(`agent ${id} asks about or denies calls by rules of its own, which subagents are`)
 }
 

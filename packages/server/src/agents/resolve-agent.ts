@@ -40,6 +40,8 @@ export function defineAgent(fields: DefinedFields, name: string, limits: AgentLi
   const config = typeof fields.model === 'string' ? { id: fields.model } : fields.model
   const effort = fields.effort ?? (typeof config?.effort === 'string' ? config.effort : config?.effort?.type)
   if (config?.speed === 'fast') throw unsupported('model.speed "fast" is not supported yet.')
+  if (config?.inference_geo)
+    throw unsupported('model.inference_geo: where a model runs is decided by the endpoint that the server asks.')
   assertRules(fields.permission_rules ?? [], '/agent/permission_rules')
   const tools = toolRules(fields.tools ?? []).toolsets
   return {

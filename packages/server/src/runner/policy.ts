@@ -3,6 +3,7 @@ import { TOOLSET_TOOLS, type ToolsetTool } from '@troupe/protocol/agent'
 import type { ApprovalKind } from '@troupe/protocol/approval'
 import { isMcpToolOff, mcpRules } from '../agents/mcp-servers.ts'
 import { isSubagentOff } from '../agents/subagents.ts'
+import { refusedDomain } from '../agents/web-fetch.ts'
 import { closeness, isInside, onlyLooks, pathOf, ruleMatches } from '../agents/permission-rules.ts'
 import { refusedFetch } from './confinement.ts'
 import type { SessionRow } from '../store/store.ts'
@@ -104,7 +105,7 @@ export class PermissionTable {
       return { permission: 'deny', kind: 'tool_confirmation', reason: `${name} is off in the agent's toolset.` }
     // It is offered only where a schema was asked for, and is the answer itself.
     if (name === ANSWER) return { permission: 'allow', kind: 'tool_confirmation', reason: 'It is the answer.' }
-    const afar = refusedFetch(this.#options, name, input)
+    const afar = refusedFetch(this.#options, name, input) ?? refusedDomain(this.#agent.tools, name, input)
     if (afar !== null) return { permission: 'deny', kind: 'tool_confirmation', reason: afar }
     if (isSubagentOff(this.#agent, name, input))
       return { permission: 'deny', kind: 'tool_confirmation', reason: 'Only agents of its roster may be started.' }
