@@ -27,6 +27,15 @@ export const Model = z.looseObject({
   id: z.string(),
   display_name: z.string(),
   created_at: z.string(),
+  lifecycle: z.enum(['active', 'deprecated', 'retired']),
+  line: z.string().nullable(),
+  /** These are null: an alias is resolved by the agent, and what its model can do is known to the endpoint. */
+  capabilities: z.null(),
+  max_input_tokens: z.number().nullable(),
+  max_tokens: z.number().nullable(),
+  allowed_fallback_models: z.array(z.string()).nullable(),
+  deprecated_at: z.string().nullable(),
+  retires_at: z.string().nullable(),
 })
 export const ModelList = z.object({
   data: z.array(Model),

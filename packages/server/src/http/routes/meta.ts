@@ -10,11 +10,21 @@ const tags = ['Server']
 
 /** Aliases that Claude Code resolves; any other name is handed to the agent as it is. */
 const MODEL_ALIASES = ['default', 'sonnet', 'opus', 'haiku'] as const
-const MODELS = MODEL_ALIASES.map((id) => ({
-  type: 'model' as const,
+
+/** Which model an alias is today, and what that can do, the endpoint knows and not this server: those fields are null. */
+const MODELS: z.infer<typeof Model>[] = MODEL_ALIASES.map((id) => ({
+  type: 'model',
   id,
   display_name: id === 'default' ? "Claude Code's default" : `Newest ${id[0]!.toUpperCase()}${id.slice(1)}`,
   created_at: '1970-01-01T00:00:00Z',
+  lifecycle: 'active',
+  line: id === 'default' ? null : id,
+  capabilities: null,
+  max_input_tokens: null,
+  max_tokens: null,
+  allowed_fallback_models: null,
+  deprecated_at: null,
+  retires_at: null,
 }))
 
 export function metaRoutes(server: Server, context: RouteContext): void {
