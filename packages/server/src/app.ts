@@ -63,7 +63,7 @@ import { openSqliteStore } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
 import { sweepFiles } from './files/sweep-files.ts'
 import { Deliverer } from './webhooks/deliverer.ts'
-import { systemResolver } from './webhooks/resolve.ts'
+import { systemResolver } from './lib/system-resolver.ts'
 import { sender } from './webhooks/send.ts'
 
 export interface AppOptions {

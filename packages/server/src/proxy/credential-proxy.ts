@@ -12,16 +12,11 @@ import { rootCertificates } from 'node:tls'
 import type { Logger } from '../lib/logger.ts'
 import type { Service } from '../lib/service.ts'
 import { type Credential, standInEnv } from './credential.ts'
-import { endToEnd, outgoing, shownKeys } from './headers.ts'
+import { outgoing, shownKeys } from './headers.ts'
+import { isModelRequest } from './model-requests.ts'
+import { relay } from './relay.ts'
 import { StandIns } from './stand-ins.ts'
 
-/** All that the genuine agent asks of a Messages endpoint (measured on 2.1.330), and the lists of models beside it. */
-const ALLOWED: readonly (readonly [string, RegExp])[] = [
-  ['POST', /^\/v1\/messages$/],
-  ['POST', /^\/v1\/messages\/count_tokens$/],
-  ['GET', /^\/v1\/models$/],
-  ['GET', /^\/v1\/models\/[\w.:@-]+$/],
-]
 /** Milliseconds that an idle connection to the endpoint is kept; most servers close theirs later. */
 const IDLE_MS = 4_000
 /** Bytes of headers that one request may have. */
@@ -119,7 +114,7 @@ export class CredentialProxy implements Service {
     if (request.method === 'HEAD' && path === '/') return void response.writeHead(200).end()
     if (sessionId === null)
       return refuse(response, 401, 'authentication_error', 'This key is not one of an agent that is alive.')
-    if (!ALLOWED.some(([method, pattern]) => request.method === method && pattern.test(path)))
+    if (!isModelRequest(request.method, path))
       return refuse(
         response,
         404,
@@ -142,35 +137,10 @@ export class CredentialProxy implements Service {
       ),
       setHost: false,
     })
-    onward.once('response', (answer) => {
-      answer.once('error', () => response.destroy())
-      // Ends as it ended there: a body that was cut is cut here.
-      answer.once('close', () => {
-        if (!answer.complete) response.destroy()
-      })
-      response.writeHead(
-        answer.statusCode!,
-        answer.statusMessage,
-        endToEnd(answer.rawHeaders, answer.headers.connection).flat(),
-      )
-      response.flushHeaders()
-      answer.pipe(response)
-    })
-    onward.once('error', (err: NodeJS.ErrnoException) => {
-      if (!response.closed)
-        this.#logger.warn({ session: sessionId, code: err.code ?? err.name }, 'the model endpoint broke off')
-      // As the agent would see it without us: no answer at all, which it may try again.
-      response.destroy()
-    })
-    // However it ended: who waits here is let go.
-    onward.once('close', () => {
-      if (!response.headersSent) response.destroy()
-    })
-    response.once('close', () => onward.destroy())
-    request.once('error', () => onward.destroy())
     // Only what has a body by its method: another's would stand unframed behind its head, and be read there as a request.
-    if (request.method === 'POST') request.pipe(onward)
-    else onward.end()
+    relay(request, response, onward, request.method === 'POST', ({ code, name }) =>
+      this.#logger.warn({ session: sessionId, code: code ?? name }, 'the model endpoint broke off'),
+    )
   }
 }
 

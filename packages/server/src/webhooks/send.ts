@@ -1,8 +1,9 @@
 import type { LookupAddress } from 'node:dns'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { isPublicAddress } from './address.ts'
-import type { Resolve } from './resolve.ts'
+import { pinnedTo } from '../lib/pinned.ts'
+import { isPublicAddress } from '../lib/public-address.ts'
+import type { Resolve } from '../lib/system-resolver.ts'
 import { AddressRefused, literalOf, privateAddress, targetOf } from './target.ts'
 
 /** What came of a request. `error` is null exactly when an answer came. */
@@ -77,7 +78,7 @@ function post(url: URL, pinned: LookupAddress, { headers, body }: Sendable, sign
     agent: false,
     signal,
     headers: { ...headers, 'content-length': Buffer.byteLength(body) },
-    lookup: (_name, options, done) => (options.all ? done(null, [pinned]) : done(null, pinned.address, pinned.family)),
+    lookup: pinnedTo([pinned]),
   })
   request.once('response', resolve)
   // Stays for the life of the request: what breaks after the answer has begun is told by the answer.

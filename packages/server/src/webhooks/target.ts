@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { MAX_WEBHOOK_URL } from '@troupe/protocol/webhook'
-import { isPublicAddress } from './address.ts'
+import { isPublicAddress } from '../lib/public-address.ts'
 
 /** An address that webhooks are not sent to; the message says which and why. */
 export class AddressRefused extends Error {

@@ -4,18 +4,19 @@ import { lookup } from 'node:dns/promises'
 export type Resolve = (hostname: string) => Promise<LookupAddress[]>
 
 /**
- * Lookups under way at once, at most. They take threads of the pool that also serves files, of which there are four:
- * a name server that hangs must not hold up sessions.
+ * Resolves names as the machine does (hosts file too); who asks for a name that is being looked up shares the answer.
+ * `places`: lookups under way at once, at most. They take threads of the pool that also serves files, of which there are
+ * four: a name server that hangs must not hold up sessions.
  */
-const MAX_LOOKUPS = 2
-
-/** Resolves names as the machine does (hosts file too); who asks for a name that is being looked up shares the answer. */
-export function systemResolver(look: Resolve = (name) => lookup(name, { all: true, order: 'verbatim' })): Resolve {
+export function systemResolver(
+  look: Resolve = (name) => lookup(name, { all: true, order: 'verbatim' }),
+  places = 2,
+): Resolve {
   const running = new Map<string, Promise<LookupAddress[]>>()
   const waiting: (() => void)[] = []
   let busy = 0
   const run = async (name: string) => {
-    if (busy === MAX_LOOKUPS) await new Promise<void>((resolve) => waiting.push(resolve))
+    if (busy === places) await new Promise<void>((resolve) => waiting.push(resolve))
     else busy++
     try {
       return await look(name)
