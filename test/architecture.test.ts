@@ -175,12 +175,14 @@ describe('folders of the server', () => {
     metrics: { all: ['log', 'store'] },
     tracing: { all: ['store'], types: ['log'] },
     access: { all: ['sessions', 'log', 'store'] },
-    proxy: { all: ['agents'] },
+    proxy: { all: ['agents', 'environments'] },
     agents: { all: ['store'] },
     snapshots: { all: ['store'] },
     sessions: { all: ['log', 'store', 'tracing', 'agents', 'environments', 'snapshots', 'files', 'repositories'] },
     deployments: { all: ['sessions', 'agents', 'environments', 'store'] },
-    runner: { all: ['sessions', 'log', 'store', 'agents', 'environments', 'skills', 'snapshots', 'repositories'] },
+    runner: {
+      all: ['sessions', 'log', 'store', 'agents', 'environments', 'proxy', 'skills', 'snapshots', 'repositories'],
+    },
     http: {
       all: [
         'sessions',

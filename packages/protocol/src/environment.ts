@@ -139,7 +139,9 @@ export const EnvironmentConfigParam = z
       ...Place,
       image: z.string().min(1).max(128).describe('The name of a root file system, as the operator has named it'),
       resources: ContainerResources.nullish(),
-      networking: Networking.nullish().describe('Only `unrestricted`: the network of this machine'),
+      networking: Networking.nullish().describe(
+        '`unrestricted`: the network of this machine, loopback too; `limited`: one of its own',
+      ),
     }),
     z.looseObject({ type: z.literal('self_hosted') }),
   ])
@@ -175,7 +177,7 @@ export type EnvironmentConfig =
       type: 'container'
       image: string
       resources: Record<'memory_mb' | 'cpus' | 'pids', number | null>
-      networking: { type: 'unrestricted' }
+      networking: NetworkingConfig
     } & PlaceConfig &
       SetupConfig)
   | { type: 'cloud'; networking: NetworkingConfig; packages: Record<string, string[]> }

@@ -46,6 +46,7 @@ import { withoutCredentials } from './proxy/credential.ts'
 import { CredentialProxy } from './proxy/credential-proxy.ts'
 import { PidFiles } from './runner/pid-files.ts'
 import { Runner } from './runner/runner.ts'
+import { reachedFrom } from './runner/gateway-for.ts'
 import { sessionPaths } from './sessions/admission.ts'
 import { DEFAULT_WORKSPACE } from './sessions/caller.ts'
 import { ClientToolTokens } from './sessions/client-tools.ts'
@@ -109,6 +110,8 @@ const SWEEP_EVERY_MS = 3_600_000
 const DAY_MS = 24 * 3_600_000
 /** Time that a server which stops gives to the traces that are still to be sent, in ms. */
 const TRACES_MS = 2_000
+/** Names that containers wait for at once, of all that this machine looks up. */
+const GATEWAY_LOOKUPS = 1
 
 /**
  * Builds every part once, starts them in order, and answers when requests are served. Throws `DataFolderInUse` and
@@ -215,7 +218,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         agentProblem: agentProblem(config.agent_executable),
         bypassProblem: bypassProblem(config.env, config.agent_user),
         sandboxProblem: sandboxWatch(config.env.PATH, ownUser),
-        containerProblem: (image) => containers.problem(image),
+        containerProblem: (image, limited) => containers.problem(image, limited),
         maxQueuedTurns: config.max_queued_turns,
         originApprovalSeconds: config.origin_approval_seconds,
         maxQueuedSessions: config.max_queued_sessions,
@@ -238,6 +241,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const clientTools = new ClientToolTokens()
     const pidFiles = new PidFiles(join(config.data_dir, 'agents'))
     const listening = Promise.withResolvers<string>()
+    let ownUrl: string | null = null
+    const toolsUrl = (sessionId: string) => ownUrl && `${ownUrl}/internal/client-tools/${sessionId}`
     const runner = new Runner(
       {
         sessions,
@@ -245,9 +250,9 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         previews,
         wakeups,
         logger,
-        async clientTools(sessionId) {
-          const url = `${await listening.promise}/internal/client-tools/${sessionId}`
-          return { url, token: clientTools.token(sessionId) }
+        async clientTools(session) {
+          await listening.promise
+          return { url: reachedFrom(session, toolsUrl(session.id)!), token: clientTools.token(session.id) }
         },
         stallMs: config.model_stall_seconds * 1000,
         counted: (how) => metrics.agentCame(how),
@@ -257,6 +262,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
           store,
           containment,
           containers,
+          gateways: { resolve: systemResolver(undefined, GATEWAY_LOOKUPS), clientTools: toolsUrl },
           pidFiles,
           executable: config.agent_executable,
           hidden: { dataDir: config.data_dir, credentials, temporary: () => temporaryRoot(config.data_dir) },
@@ -391,6 +397,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     // What lies there before anything is served belongs to a session, or to none.
     const folders = await readdir(sessionsDir).catch(() => [])
     await server.start()
+    ownUrl = server.url
     listening.resolve(server.url)
     // Not before: who is told something may ask at once.
     await deliverer.start()

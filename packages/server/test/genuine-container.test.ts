@@ -133,7 +133,7 @@ describe.skipIf(mustSkip)('the genuine agent in a container', () => {
     expect((await server.idle(large.id)).last_error).toMatchObject({ code: 'setup_failed', number: 1 })
   })
 
-  test('EN38 an image that there is not, a network that is limited, a worktree and a folder around the data are refused', async () => {
+  test('EN38 an image that there is not, a worktree and a folder around the data are refused', async () => {
     const tried = async (config: object) => {
       const { status, body } = await server.request('POST', '/v1/environments', {
         name: 'x',
@@ -144,7 +144,6 @@ describe.skipIf(mustSkip)('the genuine agent in a container', () => {
     expect(await tried({ image: 'other' })).toEqual([503, 'container_unavailable'])
     expect(await tried({ image: 'broken' })).toEqual([503, 'container_unavailable'])
     expect(await tried({})).toEqual([400, 'validation_failed'])
-    expect(await tried({ image: 'small', networking: { type: 'limited' } })).toEqual([400, 'unsupported_feature'])
     expect(await tried({ image: 'small', worktree: { repository: server.folder } })).toEqual([
       400,
       'unsupported_feature',

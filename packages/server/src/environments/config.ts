@@ -57,11 +57,6 @@ function container(param: Param<'container'>, before: Config<'container'> | null
       'unsupported_feature',
       'A worktree needs its repository, which no container has; use type "local".',
     )
-  if (param.networking?.type === 'limited')
-    throw new ApiError(
-      'unsupported_feature',
-      'Containers share the network of this machine; use type "sandbox" to keep commands from hosts.',
-    )
   const { setup: commands, setup_timeout_seconds } = setup(param, before)
   const bound = (name: keyof Config<'container'>['resources']) => {
     const given = param.resources === undefined ? undefined : param.resources === null ? null : param.resources[name]
@@ -74,7 +69,7 @@ function container(param: Param<'container'>, before: Config<'container'> | null
     setup_timeout_seconds: setup_timeout_seconds ?? null,
     image: param.image,
     resources: { memory_mb: bound('memory_mb'), cpus: bound('cpus'), pids: bound('pids') },
-    networking: { type: 'unrestricted' },
+    networking: networking(param.networking, before?.networking ?? null),
   }
 }
 

@@ -1,3 +1,5 @@
+import { hooksIn, SOCKET_FILTER } from './container-network.ts'
+
 /** What of a container is decided by whoever starts it. */
 export interface ContainerProcess {
   args: string[]
@@ -19,6 +21,7 @@ export interface ContainerLimits {
 
 /** Microseconds of the period that a share of processors is counted in. */
 const CPU_PERIOD = 100_000
+const NAMESPACES = ['pid', 'mount', 'ipc', 'uts', 'cgroup']
 
 const tmpfs = (destination: string, mode: string, more: string[] = []) => ({
   destination,
@@ -49,8 +52,9 @@ const BASE = [
 
 /**
  * The configuration of a container by the runtime specification of the Open Container Initiative (1.0.2): a root file
- * system that nobody writes, no capabilities, no way to new ones, namespaces of its own but for the network, which is that
- * of this machine. Places within others come behind them.
+ * system that nobody writes, no capabilities, no way to new ones, namespaces of its own. `limited`: the folder of the container
+ * when its network is its own too, with nothing but loopback; null: that of this machine. Places within others come behind
+ * them.
  */
 export function containerBundle(
   root: string,
@@ -58,6 +62,7 @@ export function containerBundle(
   bounds: readonly Bound[],
   limits: ContainerLimits,
   user: { uid: number; gid: number },
+  limited: string | null,
 ): object {
   const { memory_mb, cpus, pids } = limits
   const depth = ({ path }: Bound) => path.split('/').length
@@ -86,8 +91,10 @@ export function containerBundle(
           options: ['rbind', 'nosuid', 'nodev', write ? 'rw' : 'ro'],
         })),
     ],
+    ...(limited !== null && { hooks: hooksIn(limited) }),
     linux: {
-      namespaces: ['pid', 'mount', 'ipc', 'uts', 'cgroup'].map((type) => ({ type })),
+      namespaces: [...NAMESPACES, ...(limited === null ? [] : ['network'])].map((type) => ({ type })),
+      ...(limited !== null && { seccomp: SOCKET_FILTER }),
       resources: {
         devices: [{ allow: false, access: 'rwm' }],
         ...(memory_mb !== null && { memory: { limit: memory_mb * 2 ** 20 } }),

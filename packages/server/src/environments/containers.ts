@@ -4,17 +4,18 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Bound, containerBundle, type ContainerLimits, type ContainerProcess } from './container-bundle.ts'
+import { handOver } from './container-network.ts'
 import { removeControlGroups } from './control-groups.ts'
+import { tryContainer } from './try-container.ts'
 
 const run = promisify(execFile)
 
-/** Milliseconds that a container may take to begin and end that does nothing. */
-const PROBE_MS = 20_000
 const DELETE_MS = 10_000
 /** Where programs lie in an image. */
 const IMAGE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-/** What of this machine the network needs that containers share. */
-const NETWORK_FILES = ['/etc/resolv.conf', '/etc/hosts']
+/** What of this machine its network needs, and what names loopback. */
+const NETWORK_FILES = ['/etc/resolv.conf']
+const HOSTS_FILE = '/etc/hosts'
 /** Variables that name a file of this machine by which the agent trusts others. */
 const CERTIFICATES = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE']
 
@@ -22,12 +23,13 @@ const CERTIFICATES = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE']
  * Lays a layer in memory over the image, in a mount namespace that ends with the container: there the runtime makes the
  * places where folders of this machine come in, and nothing of it is left behind.
  */
-const SCRIPT = `set -e
+const LAYERS = `set -e
 cd "$1"
 mount -t tmpfs -o mode=0711,size=16m tmpfs layers
 mkdir layers/up layers/work layers/root
 mount -t overlay overlay -o "lowerdir=$2,upperdir=layers/up,workdir=layers/work" layers/root
-exec "$3" --root "$1/state" run --bundle "$1" "$4"
+`
+const RUN = `exec "$3" --root "$1/state" run --bundle "$1" "$4"
 `
 
 export interface ContainerOptions {
@@ -48,6 +50,8 @@ export interface PreparedContainer {
   command: string
   args: string[]
   env: Record<string, string>
+  /** It hands over the socket that listens in its network, by a channel of Node's on fd 3. */
+  handsOver: boolean
   clean(): Promise<void>
 }
 
@@ -61,10 +65,14 @@ export class Containers {
     this.#options = options
   }
 
-  /** Null when containers of an image can be run here, else why not and what to do. Tried for real until it works. */
-  async problem(image: string): Promise<string | null> {
+  /**
+   * Null when containers of an image can be run here, `limited` ones with a network of their own; else why not and what to do.
+   * Tried for real until it works.
+   */
+  async problem(image: string, limited: boolean): Promise<string | null> {
     const { images, wrap, user, searchPath, runtime } = this.#options
-    if (this.#works.has(image)) return null
+    const kind = `${limited ? 'limited' : 'unrestricted'} ${image}`
+    if (this.#works.has(kind)) return null
     const root = images.get(image)
     if (root === undefined)
       return `There is no image ${JSON.stringify(image)}; there is ${[...images.keys()].join(', ') || 'none'}. The operator names them in container_images.`
@@ -73,43 +81,41 @@ export class Containers {
     if (user?.uid !== 0) return 'Containers need a server that is root on Linux.'
     if (!wrap) return 'Containers need PID namespaces, which this machine does not let the server make.'
     const probe = { args: ['/bin/sh', '-c', ':'], env: { PATH: IMAGE_PATH }, cwd: '/' }
-    const { command, args, env, clean } = this.#prepare(root, probe, [], NO_LIMITS)
-    const whole = wrap(command, args)
-    try {
-      await run(whole.command, whole.args, { env, cwd: '/', timeout: PROBE_MS })
-      this.#works.add(image)
+    const container = this.#prepare(root, probe, [], NO_LIMITS, limited)
+    const why = await tryContainer({ ...container, ...wrap(container.command, container.args) })
+    await container.clean()
+    if (why === null) {
+      this.#works.add(kind)
       return null
-    } catch (error) {
-      const { stderr, message } = error as Error & { stderr?: string }
-      const why = (stderr || message).trim().split('\n').at(-1)
-      const hint = `Is ${runtime} installed (apt-get install -y runc) and found in ${searchPath ?? 'no search path'}?`
-      return `A container of image ${JSON.stringify(image)} cannot be run: ${JSON.stringify(why)}. ${hint}`
-    } finally {
-      await clean()
     }
+    const network = limited ? ' with a network of its own' : ''
+    const packages = limited ? 'runc util-linux' : 'runc'
+    const hint = `Is ${runtime} installed (apt-get install -y ${packages}) and found in ${searchPath ?? 'no search path'}?`
+    return `A container of image ${JSON.stringify(image)}${network} cannot be run: ${JSON.stringify(why)}. ${hint}`
   }
 
   /**
    * A container for one process. `own`: folders of its session, which it may write; `program`: files of this machine that
-   * it runs, read-only. Throws where the image is gone, or the disk refuses.
+   * it runs, read-only. `limited`: its network is its own. Throws where the image is gone, or the disk refuses.
    */
   prepare(
     image: string,
     work: ContainerProcess,
     { own, program }: { own: readonly string[]; program: readonly string[] },
     limits: ContainerLimits,
+    limited: boolean,
   ): PreparedContainer {
     const root = this.#options.images.get(image)
     if (root === undefined) throw new Error(`There is no image ${JSON.stringify(image)} any more.`)
     const certificates = CERTIFICATES.flatMap((name) => work.env[name] ?? [])
-    const lent = [...program, ...NETWORK_FILES, ...certificates].filter(
-      (path) => path.startsWith('/') && existsSync(path),
-    )
+    // There is nobody to ask for names in a network of its own.
+    const network = limited ? [HOSTS_FILE] : [HOSTS_FILE, ...NETWORK_FILES]
+    const lent = [...program, ...network, ...certificates].filter((path) => path.startsWith('/') && existsSync(path))
     const bounds: Bound[] = [
       ...[...new Set(lent)].map((path) => ({ path, write: false })),
       ...[...new Set(own)].map((path) => ({ path, write: true })),
     ]
-    return this.#prepare(root, { ...work, env: { ...work.env, PATH: IMAGE_PATH } }, bounds, limits)
+    return this.#prepare(root, { ...work, env: { ...work.env, PATH: IMAGE_PATH } }, bounds, limits, limited)
   }
 
   /** Takes away what containers of a server that died left, before any is run. Never rejects. */
@@ -124,18 +130,27 @@ export class Containers {
     await Promise.all(this.#leaving)
   }
 
-  #prepare(root: string, work: ContainerProcess, bounds: Bound[], limits: ContainerLimits): PreparedContainer {
+  #prepare(
+    root: string,
+    work: ContainerProcess,
+    bounds: Bound[],
+    limits: ContainerLimits,
+    limited: boolean,
+  ): PreparedContainer {
     const { folder, runtime, searchPath, user } = this.#options
     const name = `troupe-${randomBytes(12).toString('hex')}`
     const place = join(folder, name)
     mkdirSync(join(place, 'layers'), { recursive: true, mode: 0o700 })
-    const bundle = containerBundle(join(place, 'layers', 'root'), work, bounds, limits, user!)
+    const bundle = containerBundle(join(place, 'layers', 'root'), work, bounds, limits, user!, limited ? place : null)
     // It has the environment in it.
     writeFileSync(join(place, 'config.json'), JSON.stringify(bundle), { mode: 0o600 })
-    const words = ['--mount', '--propagation', 'private', '--', '/bin/sh', '-c', SCRIPT, 'troupe-container']
+    const hands = limited ? handOver(process.execPath) : null
+    const script = LAYERS + (hands?.script ?? '') + RUN
+    const words = ['--mount', '--propagation', 'private', '--', '/bin/sh', '-c', script, 'troupe-container']
     return {
       command: 'unshare',
-      args: [...words, place, root, runtime, name],
+      args: [...words, place, root, runtime, name, ...(hands?.args ?? [])],
+      handsOver: limited,
       env: searchPath === undefined ? {} : { PATH: searchPath },
       clean: () => {
         const leaving = this.#clean(name)

@@ -4,7 +4,7 @@ import type { ModelSource } from '../agents/model-source.ts'
 export const FIRST_PARTY = 'https://api.anthropic.com'
 
 /** Variables that name a way to the model which is not a key at a Messages endpoint. */
-const OTHER_WAYS = [
+export const OTHER_WAYS = [
   'CLAUDE_CODE_USE_BEDROCK',
   'CLAUDE_CODE_USE_VERTEX',
   'CLAUDE_CODE_USE_FOUNDRY',

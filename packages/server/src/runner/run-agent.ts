@@ -156,7 +156,7 @@ export class RunAgent {
     const resume = await sessions.store.hasTranscript(session.id)
     if (!resume) forgetLocalTranscript(sessionPaths(sessions.settings.sessionsDir, session.id).configDir)
     await this.#learnThreads()
-    const tools = customToolsOf(session.agent).length > 0 ? await clientTools(session.id) : null
+    const tools = customToolsOf(session.agent).length > 0 ? await clientTools(session) : null
     const redrive = parked && callName(parked)
     const skills = await this.#mountSkills(session)
     const start = { resume, redrive, recover, clientTools: tools, skills }

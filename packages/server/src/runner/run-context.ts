@@ -25,7 +25,7 @@ export interface RunContext {
   /** The whole environment of a session's agent; makes its config dir. */
   prepareEnv(session: SessionRow): Record<string, string>
   /** Where a session's agent finds the tools of its client; waits until they are served. */
-  clientTools(sessionId: string): Promise<{ url: string; token: string }>
+  clientTools(session: SessionRow): Promise<{ url: string; token: string }>
   /** Milliseconds of silence, with no tool at work, after which the model counts as gone. */
   stallMs: number
   /** Milliseconds that work in the background may go on behind an answer. */

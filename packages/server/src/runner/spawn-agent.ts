@@ -1,5 +1,6 @@
 import type { SpawnedProcess, SpawnOptions } from '@anthropic-ai/claude-agent-sdk'
 import { type ChildProcess, spawn } from 'node:child_process'
+import type { Server } from 'node:net'
 import type { Breach } from './agent-limits.ts'
 import type { Containment } from './containment.ts'
 import { killGroup, type PidFiles } from './pid-files.ts'
@@ -27,19 +28,27 @@ const STDERR_TAIL = 4_096
 /** Milliseconds that what was written before the end may take to arrive. */
 const PIPE_PATIENCE_MS = 500
 
-/** Starts an agent process in a group of its own, contained, and notes its pid. Never throws: a failure is an exit. */
+/**
+ * Starts an agent process in a group of its own, contained, and notes its pid. Never throws: a failure is an exit. `handed`:
+ * gets the listening socket that is handed over on fd 3 before the agent begins; null: there is none, and no such channel.
+ */
 export function spawnAgent(
   options: SpawnOptions,
   sessionId: string,
   containment: Containment,
   pidFiles: PidFiles,
+  handed: ((socket: Server) => void) | null = null,
 ): AgentChild {
   const { command, args, watchdog } = containment.wrap(options.command, options.args, sessionId)
   const child: ChildProcess = spawn(command, args, {
     cwd: options.cwd,
     env: options.env as NodeJS.ProcessEnv,
     detached: true,
-    stdio: watchdog ? ['pipe', 'pipe', 'pipe', 'pipe'] : ['pipe', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe', ...(handed ? (['ipc'] as const) : watchdog ? (['pipe'] as const) : [])],
+  })
+  child.once('message', (_told, socket) => {
+    child.disconnect()
+    handed!(socket as Server)
   })
   const { pid } = child
   if (pid !== undefined) pidFiles.add(pid, sessionId)

@@ -1,10 +1,12 @@
 import type { SpawnOptions } from '@anthropic-ai/claude-agent-sdk'
 import { realpathSync } from 'node:fs'
+import type { Server } from 'node:net'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Containers } from '../environments/containers.ts'
 import { idToUuid } from '@troupe/protocol/ids'
 import type { SessionRow } from '../store/store.ts'
 import type { Containment } from './containment.ts'
+import { gatewayFor, type GatewaySettings } from './gateway-for.ts'
 import type { PidFiles } from './pid-files.ts'
 import { type AgentChild, spawnAgent } from './spawn-agent.ts'
 
@@ -12,6 +14,7 @@ export interface SpawnSettings {
   containment: Containment
   pidFiles: PidFiles
   containers: Containers
+  gateways: GatewaySettings
 }
 
 /**
@@ -31,11 +34,12 @@ const INTERPRETERS = /^(node|bun|deno)$/
  * is no image any more.
  */
 export function spawnFor(
-  { containment, pidFiles, containers }: SpawnSettings,
-  session: Pick<SessionRow, 'id' | 'cwd' | 'options'>,
+  settings: SpawnSettings,
+  session: Pick<SessionRow, 'id' | 'cwd' | 'options' | 'agent'>,
   options: SpawnOptions,
   lent: readonly string[] | null = null,
 ): AgentChild {
+  const { containment, pidFiles, containers } = settings
   const config = session.options.environment?.config
   if (config?.type !== 'container') return spawnAgent(options, session.id, containment, pidFiles)
   assertPlace(session)
@@ -53,14 +57,21 @@ export function spawnFor(
   // Programs of commands are those of the image.
   const script = INTERPRETERS.test(basename(command)) ? args.slice(0, 1) : []
   const program = lent === null ? [] : [command, ...script, ...lent]
+  const whole = { ...env, HOME: home, TMPDIR: temporary }
+  const limited = gatewayFor(settings.gateways, session, whole, lent !== null)
   const container = containers.prepare(
     config.image,
-    { args: [command, ...args], env: { ...env, HOME: home, TMPDIR: temporary }, cwd: session.cwd },
+    { args: [command, ...args], env: limited?.env ?? whole, cwd: session.cwd },
     { own, program },
     config.resources,
+    limited !== null,
   )
   const started = { ...options, command: container.command, args: container.args, env: container.env, cwd: '/' }
-  const child = spawnAgent(started, session.id, containment, pidFiles)
-  void child.exited.then(() => container.clean())
+  const handed = limited && ((socket: Server) => limited.gateway.listen(socket))
+  const child = spawnAgent(started, session.id, containment, pidFiles, handed)
+  void child.exited.then(() => {
+    limited?.gateway.close()
+    return container.clean()
+  })
   return child
 }

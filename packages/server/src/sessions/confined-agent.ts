@@ -11,17 +11,18 @@ import type { SessionSettings } from './context.ts'
 type Place = Pick<SessionOptions, 'environment'>
 
 /**
- * MCP servers are not confined with the commands of the agent: programs run beside the sandbox, and the agent connects
- * to addresses itself. Throws `mcp_server_refused` for those that would go round the environment.
+ * MCP servers are not confined with the commands of the agent in a sandbox: programs run beside it, and the agent connects
+ * to addresses itself. Throws `mcp_server_refused` for those that would go round the environment, or could not be reached.
  */
 export function assertServersFit({ environment }: Place, agent: Pick<SessionAgent, 'mcp_servers'>): void {
-  if (!environment || !isConfined(environment.config)) return
+  if (!environment) return
+  const confined = isConfined(environment.config)
   const network = limitedNetwork(environment.config)
   for (const server of agent.mcp_servers as McpServer[]) {
     const refuse = (why: string) =>
       new ApiError('mcp_server_refused', `MCP server ${server.name}: environment ${environment.id} ${why}`)
-    if (server.type === 'stdio') throw refuse('confines commands, and a program of the agent would not be.')
-    if (!network || network.allow_mcp_servers) continue
+    if (server.type === 'stdio' && confined) throw refuse('confines commands, and a program of the agent would not be.')
+    if (server.type === 'stdio' || !network || network.allow_mcp_servers) continue
     if (!isHostIn(network.allowed_hosts, hostOf(server.url) ?? ''))
       throw refuse('does not let it connect there; set networking.allow_mcp_servers, or add its host to allowed_hosts.')
   }
@@ -76,7 +77,8 @@ export async function assertCanConfine(
       `Containers and worktrees do not go together with agent_user yet, and this server has its agents run as ${agentUser.name}.`,
     )
   if (environment?.config.type === 'container') {
-    const missing = await containerProblem(environment.config.image)
+    const limited = limitedNetwork(environment.config) !== null
+    const missing = await containerProblem(environment.config.image, limited)
     if (missing !== null) throw new ApiError('container_unavailable', missing)
   }
   if (!environment || !isConfined(environment.config)) return

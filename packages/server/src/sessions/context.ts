@@ -44,8 +44,8 @@ export interface SessionSettings {
   bypassProblem: string | null
   /** Null when commands of agents can be confined here, else why not and what to do. Costs a few ms until it can. */
   sandboxProblem(): Promise<string | null>
-  /** The same of containers of an image. */
-  containerProblem(image: string): Promise<string | null>
+  /** The same of containers of an image, `limited` with a network of their own. */
+  containerProblem(image: string, limited: boolean): Promise<string | null>
   /** Turns that may wait in one session. */
   maxQueuedTurns: number
   /** Seconds that a call in a session of the origin API waits for an answer; 0 asks nobody. */

@@ -11,7 +11,7 @@ export interface McpServer {
 const TOOLS = ['add', 'erase', 'look.up']
 
 /** A small MCP server over HTTP, without sessions: each of its tools answers with its name. */
-export async function mcpServer(): Promise<McpServer> {
+export async function mcpServer(address = '127.0.0.1'): Promise<McpServer> {
   const called: string[] = []
   const server = createServer((request, response) => {
     void answer(request).then((result) => {
@@ -40,9 +40,9 @@ export async function mcpServer(): Promise<McpServer> {
     }
     return { jsonrpc: '2.0', id, error: { code: -32_601, message: `no method ${method}` } }
   }
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(0, address, resolve))
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`,
+    url: `http://${address}:${(server.address() as AddressInfo).port}/mcp`,
     called,
     close: () => void server.close(),
   }
