@@ -4,12 +4,15 @@ import { chooseModelSource } from '@troupe/server/agents/model-source'
 import type { Config } from '@troupe/server/config'
 import { chooseProxy } from '@troupe/server/proxy/choose-proxy'
 import { findUser } from '@troupe/server/lib/agent-user'
+import { imageOf } from '@troupe/server/lib/container-image'
 import { rootProblem } from '@troupe/server/runner/choose-agent-user'
+import { containersOf } from '@troupe/server/runner/containers-of'
 import { detectContainment } from '@troupe/server/runner/containment'
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -38,6 +41,7 @@ export async function runChecks(config: Config): Promise<Check[]> {
     permissions(config),
     agentUser(config),
     sandbox(config.env.PATH),
+    containers(config),
   ])
 }
 
@@ -129,6 +133,24 @@ function model(config: Config): Check {
 async function sandbox(searchPath: string | undefined): Promise<Check> {
   const problem = await sandboxProblem(searchPath)
   return problem === null ? ok('sandbox', 'environments can confine commands') : warn('sandbox', problem)
+}
+
+/** Each image that is named is tried for real, with the network of this machine and with one of its own. */
+async function containers(config: Config): Promise<Check> {
+  const images = config.container_images.map((image) => imageOf(image)[0])
+  if (images.length === 0) return ok('containers', 'container_images names none, so no environment has any')
+  const folder = await mkdtemp(join(tmpdir(), 'troupe-doctor-'))
+  try {
+    const tried = containersOf(config, detectContainment(), folder)
+    const problems = []
+    for (const image of images)
+      problems.push((await tried.problem(image, false)) ?? (await tried.problem(image, true)) ?? '')
+    const said = [...new Set(problems)].filter((problem) => problem !== '').join(' ')
+    if (said !== '') return warn('containers', said)
+    return ok('containers', `${images.join(', ')}; a network of their own can be made`)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 }
 
 /** Only looked at: what is tried for real, and made for it, is left to the start. */

@@ -162,7 +162,7 @@ test('doctor checks everything a server needs and says what to do', async () => 
   const { ok, checks } = JSON.parse(good.stdout) as { ok: boolean; checks: { name: string; status: string }[] }
   expect([good.code, ok]).toEqual([0, true])
   expect(checks.map(({ name }) => name)).toEqual(
-    'configuration|node|agent|containment|data|port|model|permissions|agent user|sandbox'.split('|'),
+    'configuration|node|agent|containment|data|port|model|permissions|agent user|sandbox|containers'.split('|'),
   )
   expect(bad.code).toBe(1)
   expect(bad.stdout).toMatch(/✗ configuration .*--log-level/)
@@ -187,6 +187,8 @@ test('doctor tells a missing agent, a folder that cannot be written and a foreig
         'file/data',
         '--demo-model',
         'off',
+        '--container-images',
+        'small=/nowhere',
       ],
       { cwd: folder.path },
     ),
@@ -194,6 +196,7 @@ test('doctor tells a missing agent, a folder that cannot be written and a foreig
   ])
   expect(bad.code).toBe(1)
   for (const name of ['agent', 'data', 'port', 'model']) expect(bad.stdout).toMatch(new RegExp(`✗ ${name} `))
+  expect(bad.stdout).toMatch(/containers .*image "small" is not there/)
   expect(there.stdout).toMatch(/✓ port .*Troupe 9\.9\.9 already serves/)
 })
 

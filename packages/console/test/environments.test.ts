@@ -18,8 +18,7 @@ describe('the form of an environment', () => {
   })
 
   test('U42 what is shown and saved again is what was there', () => {
-    const config = {
-      type: 'sandbox',
+    const place = {
       cwd_root: '/srv',
       env: { TOKEN: null },
       env_names: ['CI_*'],
@@ -30,10 +29,16 @@ describe('the form of an environment', () => {
         allow_mcp_servers: true,
         allow_package_managers: false,
       },
-      filesystem: { allow_write: ['/cache'], deny_write: [], deny_read: ['/home'], allow_read: [] },
-    } as const
-    const base = { name: 'Tight', description: null, config } as unknown as Environment
-    expect(environmentBody(draftOfEnvironment(base), base)).toEqual({ name: 'Tight', description: null, config })
+    }
+    const filesystem = { allow_write: ['/cache'], deny_write: [], deny_read: ['/home'], allow_read: [] }
+    const resources = { memory_mb: 512, cpus: 1.5, pids: null }
+    for (const config of [
+      { type: 'sandbox', ...place, filesystem },
+      { type: 'container', ...place, setup: ['true'], setup_timeout_seconds: 60, image: 'small', resources },
+    ]) {
+      const base = { name: 'Tight', description: null, config } as unknown as Environment
+      expect(environmentBody(draftOfEnvironment(base), base)).toEqual({ name: 'Tight', description: null, config })
+    }
   })
 })
 

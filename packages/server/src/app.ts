@@ -12,7 +12,6 @@ import { agentProblem, agentSdkVersion, bypassProblem } from './agents/agent-bin
 import { chooseModelSource, type ModelSource } from './agents/model-source.ts'
 import type { Config } from './config.ts'
 import { buildServer, type HttpServer } from './http/server.ts'
-import { imageOf } from './lib/container-image.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Logger, silentLogger } from './lib/logger.ts'
 import { EventLog, observers } from './log/event-log.ts'
@@ -32,7 +31,6 @@ import { gitIdentity, makeHome } from './runner/session-home.ts'
 import { gitSettings } from './repositories/run-git.ts'
 import { ModelBackoff } from './runner/model-backoff.ts'
 import { credentialsOf } from './runner/confinement.ts'
-import { Containers } from './environments/containers.ts'
 import { withPackages } from './environments/packages.ts'
 import { sandboxWatch } from './environments/sandbox-problem.ts'
 import { agentLimits, limitWords } from './runner/agent-limits.ts'
@@ -40,6 +38,7 @@ import { watchLimits } from './runner/watch-limits.ts'
 import { agentWords } from './runner/agent-words.ts'
 import { LentConfig } from './runner/lent-config.ts'
 import { chooseAgentUser, rootProblem } from './runner/choose-agent-user.ts'
+import { containersOf } from './runner/containers-of.ts'
 import { type Containment, detectContainment } from './runner/containment.ts'
 import { chooseProxy } from './proxy/choose-proxy.ts'
 import { withoutCredentials } from './proxy/credential.ts'
@@ -175,7 +174,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       ...bounds,
       ...agentWords(ownUser, sessionsDir, sessionId),
     ])
-    const containers = containersOf(config, containment)
+    const containers = containersOf(config, containment, join(config.data_dir, 'containers'))
     await containers.sweep()
     undo.push(() => containers.settled())
     const wakeups = new Wakeups()
@@ -434,17 +433,6 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     throw error
   }
 }
-
-/** Containers where the server may make them: as root, with a way to end them with itself. */
-const containersOf = (config: Config, containment: Containment): Containers =>
-  new Containers({
-    folder: join(config.data_dir, 'containers'),
-    runtime: config.container_runtime,
-    images: new Map(config.container_images.map(imageOf)),
-    searchPath: config.env.PATH,
-    wrap: containment.name === 'pid namespace' ? (command, args) => containment.wrap(command, args) : null,
-    user: process.getuid ? { uid: process.getuid(), gid: process.getgid!() } : null,
-  })
 
 /** Where a workdir lies that is noted by a link. */
 const realPath = (path: string): string => {

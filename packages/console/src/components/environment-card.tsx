@@ -16,10 +16,10 @@ export function EnvironmentCard({ environment, edit }: { environment: Environmen
   const { id, name, description, config, archived_at: archived } = environment
   const draft = draftOfEnvironment(environment)
   const count = (text: string) => text.split('\n').filter(Boolean).length
-  const confined = config.type === 'sandbox' || config.type === 'cloud'
+  const all = config.type === 'container' ? say.reachesMachine : say.reachesAll
   const facts = [
     config.type === 'container' && say.ofImage(draft.image),
-    confined && (draft.limited ? say.reaches(draft.hosts.replaceAll('\n', ', ')) : say.reachesAll),
+    config.type !== 'local' && (draft.limited ? say.reaches(draft.hosts.replaceAll('\n', ', ')) : all),
     draft.setup !== '' && say.setUpBy(count(draft.setup)),
     draft.repository !== '' && say.worktreeOf(draft.repository),
     draft.env !== '' && say.sets(draft.env.replaceAll('\n', ', ')),

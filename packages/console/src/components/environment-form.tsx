@@ -111,7 +111,7 @@ export function EnvironmentForm({ saved, close }: { saved: Environment | null; c
           {field('cpus', say.cpus, { type: 'number', min: 0.1, step: 0.1, placeholder: say.unlimited })}
         </>
       )}
-      {draft.type === 'sandbox' &&
+      {draft.type !== 'local' &&
         part(
           say.network,
           <>

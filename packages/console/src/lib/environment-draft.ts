@@ -177,6 +177,7 @@ export function environmentBody(draft: EnvironmentDraft, base: Environment | nul
     container: {
       ...place,
       ...setup,
+      networking,
       image: draft.image.trim(),
       resources: { memory_mb: number(draft.memoryMb), cpus: number(draft.cpus), pids: number(draft.pids) },
     },

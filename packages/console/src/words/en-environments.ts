@@ -34,6 +34,7 @@ export const enEnvironments = {
     packageManagers: 'Registries of package managers too',
     reaches: (hosts: string) => (hosts === '' ? 'Reaches no host' : `Reaches ${hosts}`),
     reachesAll: 'Reaches every host',
+    reachesMachine: 'Reaches every host, and what listens on this machine',
     filesystem: 'Files',
     allowWrite: 'May write, besides the workdir',
     denyWrite: 'May not write',

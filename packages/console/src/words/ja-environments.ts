@@ -33,6 +33,7 @@ export const jaEnvironments: typeof enEnvironments = {
     packageManagers: 'パッケージレジストリも許可',
     reaches: (hosts) => (hosts === '' ? 'どのホストにも接続できません' : `接続先：${hosts}`),
     reachesAll: 'すべてのホストに接続できます',
+    reachesMachine: 'すべてのホストと、このマシンのサービスに接続できます',
     filesystem: 'ファイル',
     allowWrite: '作業フォルダー以外に書き込める場所',
     denyWrite: '書き込みを禁止する場所',
