@@ -15,9 +15,10 @@ import {
 } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { createRequire } from 'node:module'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect as connectTo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
+import { createServer as createTls } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { killableServer } from './support/killable-server.ts'
 import { mcpServer } from './support/mcp-server.ts'
@@ -38,6 +39,22 @@ const binary = globSync(join(sdk, '..', 'claude-agent-sdk-linux-*', 'claude'))
 const PERL = '/usr/bin/perl'
 /** An address of loopback that a list can name without naming that of the server. */
 const LISTED = '127.0.0.2'
+
+/** Sockets of this process that are in another network than its own. */
+function socketsElsewhere(): number {
+  const tables = ['tcp', 'tcp6', 'udp', 'udp6', 'unix', 'netlink'].map((name) =>
+    readFileSync(`/proc/net/${name}`, 'utf8'),
+  )
+  const known = new Set(tables.join().match(/\b\d+\b/g))
+  const open = globSync('/proc/self/fd/*').flatMap((fd) => {
+    try {
+      return /^socket:\[(\d+)\]$/.exec(readlinkSync(fd))?.[1] ?? []
+    } catch {
+      return []
+    }
+  })
+  return open.filter((inode) => !known.has(inode)).length
+}
 
 /** What comes back for bytes that are sent somewhere in the container, by the shell alone. */
 const sent = (host: string, port: number | string, bytes: string) =>
@@ -97,10 +114,13 @@ describe.skipIf(mustSkip)('a container with a network of its own', () => {
       asked.push(url!)
       response.end('CANARY')
     })
-    const listed = await listen(LISTED, ({ url, headers }, response) => response.end(`seen ${url} at ${headers.host}`))
+    const held: number[] = []
+    const before = socketsElsewhere()
+    const listed = await listen(LISTED, ({ url, headers }, response) => {
+      held.push(socketsElsewhere())
+      response.end(`seen ${url} at ${headers.host}`)
+    })
     const troupe = new URL(server.url).port
-    const sockets = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap').length
-    const before = sockets()
     const environment = await make({ type: 'limited', allowed_hosts: [LISTED] })
     const [around, ...results] = await played(environment, [
       'ls /sys/class/net; echo "$HTTPS_PROXY $http_proxy $NO_PROXY $ANTHROPIC_BASE_URL"; cat /etc/resolv.conf',
@@ -125,7 +145,8 @@ describe.skipIf(mustSkip)('a container with a network of its own', () => {
     expect(results[10]).toContain('seen /tunnel at x"')
     expect([results.join().includes('CANARY'), asked]).toEqual([false, []])
     // The socket that listened in it has ended with it.
-    await expect.poll(sockets).toBe(before)
+    expect(Math.min(...held)).toBeGreaterThan(before)
+    await expect.poll(socketsElsewhere).toBe(before)
     // As before, where nothing is said of the network.
     expect(await played(await make({ type: 'unrestricted' }), [sent('127.0.0.1', other, get('/'))])).toMatchObject([
       expect.stringContaining('CANARY'),
@@ -214,6 +235,43 @@ describe.skipIf(mustSkip)('a container with a network of its own', () => {
     for (const result of (await told(id)).slice(-2)) expect(result).toContain('There is no way')
   })
 })
+
+test.skipIf(mustSkip || spawnSync('openssl', ['version']).status !== 0)(
+  'EN44 a model that the agent asks by https itself is reached wherever it lies, and no other port of its host',
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'troupe-tls-'))
+    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+    const words = `req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=model.test -addext subjectAltName=IP:${LISTED} -keyout ${key} -out ${cert}`
+    expect(spawnSync('openssl', words.split(' ')).status).toBe(0)
+    const model = await startDemoModel()
+    const models = createTls({ key: readFileSync(key), cert: readFileSync(cert) }, (socket) => {
+      const onward = connectTo(Number(new URL(model.url).port), '127.0.0.1')
+      socket.pipe(onward).pipe(socket)
+      socket.on('error', () => onward.destroy())
+      onward.on('error', () => socket.destroy())
+    })
+    await new Promise<void>((resolve) => models.listen(0, LISTED, resolve))
+    const { port } = models.address() as AddressInfo
+    const image = makeRootFileSystem(mkdtempSync(join(tmpdir(), 'troupe-image-')), binary)
+    const server = await testServer(
+      { agent_executable: undefined, credential_proxy: 'off', container_images: [`small=${image}`] },
+      { env: { ANTHROPIC_BASE_URL: `https://${LISTED}:${port}`, NODE_EXTRA_CA_CERTS: cert } },
+    )
+    onTestFinished(async () => {
+      await server.stop()
+      models.close()
+      await model.close()
+    })
+    const config = { type: 'container', image: 'small', networking: { type: 'limited' } }
+    const { id: environment_id } = await server.post<Environment>('/v1/environments', { name: 'x', config })
+    const look = bash(proxied(connect(`${LISTED}:${new URL(server.url).port}`, get('/v1/info'))))
+    const { id } = await server.create(script([look, { say: 'done' }]), { agent: FREE, environment_id })
+    const session = await server.idle(id)
+    expect([session.last_error, session.result?.text]).toEqual([null, 'done'])
+    const results = (await server.events(id)).filter(({ type }) => type === 'agent.tool_result')
+    expect(JSON.stringify(results)).toContain('HTTP/1.1 403 Forbidden')
+  },
+)
 
 test.skipIf(mustSkip)(
   'EN47 after kill -9 of the server nothing is left of the network of a container, nor of what listened there',

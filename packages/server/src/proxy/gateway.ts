@@ -1,22 +1,25 @@
 import {
   createServer,
+  type IncomingHttpHeaders,
   type IncomingMessage,
   request as httpRequest,
   type ServerResponse,
-  STATUS_CODES,
 } from 'node:http'
 import { connect, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { pinnedTo } from '../lib/pinned.ts'
 import type { Resolve } from '../lib/system-resolver.ts'
 import { endToEnd } from './headers.ts'
+import { NoWay, refuse, refuseTunnel } from './no-way.ts'
 import { relay } from './relay.ts'
-import { addressesOf, NoWay, routeOf, type WaysOut } from './ways-out.ts'
+import { addressesOf, routeOf, type WaysOut } from './ways-out.ts'
 
 /** Bytes of headers that one request may have. */
 const MAX_HEADER_BYTES = 64 * 1024
 /** Connections from one container at once; further ones are closed as they come. */
 const MAX_CONNECTIONS = 128
+/** Headers that are written anew. */
+const OURS = /^(host|expect|content-length)$/i
 /** Host and port, as CONNECT names them. */
 const AUTHORITY = /^(\[[0-9a-f:.]+\]|[\w.-]+):\d{1,5}$/i
 
@@ -79,20 +82,19 @@ export class Gateway {
     const { to, path } = afar ? { to: afar, path: afar.pathname + afar.search } : routeOf(this.#ways, method, url)
     const lookup = afar ? pinnedTo(await addressesOf(afar, this.#ways, this.#resolve)) : undefined
     if (response.closed) return
-    const lines = endToEnd(rawHeaders, headers.connection).filter(([name]) => !/^(host|expect)$/i.test(name))
-    // Framed as it came: the body of a method that has none by custom would else stand behind its head as a request.
-    const chunked = headers['transfer-encoding'] !== undefined
+    const lines = endToEnd(rawHeaders, headers.connection).filter(([name]) => !OURS.test(name))
+    const framing = framingOf(headers)
     const onward = httpRequest({
       agent: false,
       hostname: to.hostname.replace(/^\[|\]$/g, ''),
       port: to.port || 80,
       method,
       path,
-      headers: [['Host', to.host], ...lines, ...(chunked ? [['Transfer-Encoding', 'chunked']] : [])].flat(),
+      headers: [['Host', to.host], ...lines, ...framing].flat(),
       setHost: false,
       ...(lookup && { lookup }),
     })
-    relay(request, response, onward, chunked || headers['content-length'] !== undefined)
+    relay(request, response, onward, framing.length > 0)
   }
 
   async #tunnel(authority: string, socket: Duplex, head: Buffer): Promise<void> {
@@ -124,6 +126,13 @@ export class Gateway {
   }
 }
 
+/** The framing of a body as it came: one that stood unframed behind its head would be read there as a request. */
+function framingOf(headers: IncomingHttpHeaders): [string, string][] {
+  if (headers['transfer-encoding'] !== undefined) return [['Transfer-Encoding', 'chunked']]
+  const length = headers['content-length']
+  return length === undefined ? [] : [['Content-Length', length]]
+}
+
 /** The address that a request to a proxy has; null: it is to the gateway itself. Throws `NoWay`. */
 function targetOf(target: string): URL | null {
   if (target.startsWith('/')) return null
@@ -131,29 +140,4 @@ function targetOf(target: string): URL | null {
   if (url?.protocol !== 'http:')
     throw new NoWay(400, 'What is asked for here has an http address; others take CONNECT.')
   return url
-}
-
-const toldOf = (error: unknown): [number, string] =>
-  error instanceof NoWay ? [error.status, `${error.message}\n`] : [502, 'The connection could not be made.\n']
-
-function refuse(response: ServerResponse, error: unknown): void {
-  const [status, message] = toldOf(error)
-  if (response.headersSent) return void response.destroy()
-  response.writeHead(status, {
-    'content-type': 'text/plain; charset=utf-8',
-    'content-length': Buffer.byteLength(message),
-    connection: 'close',
-  })
-  response.end(message)
-}
-
-function refuseTunnel(socket: Duplex, error: unknown): void {
-  const [status, message] = toldOf(error)
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    'Content-Type: text/plain; charset=utf-8',
-    `Content-Length: ${Buffer.byteLength(message)}`,
-    'Connection: close',
-  ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${message}`)
 }

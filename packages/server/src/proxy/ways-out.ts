@@ -4,6 +4,7 @@ import { isHostIn } from '../environments/hosts.ts'
 import { isPublicAddress } from '../lib/public-address.ts'
 import type { Resolve } from '../lib/system-resolver.ts'
 import { isModelRequest } from './model-requests.ts'
+import { NoWay } from './no-way.ts'
 
 /** What a container with a network of its own reaches beyond itself. */
 export interface WaysOut {
@@ -17,16 +18,6 @@ export interface WaysOut {
   model: URL | null
   /** The tools of the session's client, for which the gateway stands too. */
   tools: URL | null
-}
-
-/** Why a connection is not made, for whoever asked. */
-export class NoWay extends Error {
-  override readonly name = 'NoWay'
-  readonly status: 400 | 403 | 404 | 502
-  constructor(status: NoWay['status'], message: string) {
-    super(message)
-    this.status = status
-  }
 }
 
 const bare = (hostname: string): string => hostname.replace(/^\[|\]$/g, '')

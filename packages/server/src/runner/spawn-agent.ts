@@ -47,8 +47,8 @@ export function spawnAgent(
     stdio: ['pipe', 'pipe', 'pipe', ...(handed ? (['ipc'] as const) : watchdog ? (['pipe'] as const) : [])],
   })
   child.once('message', (_told, socket) => {
-    child.disconnect()
-    handed!(socket as Server)
+    if (child.connected) child.disconnect()
+    handed?.(socket as Server)
   })
   const { pid } = child
   if (pid !== undefined) pidFiles.add(pid, sessionId)

@@ -131,7 +131,26 @@ test('EN45 what is no request for a host is refused, and a body stays a body', a
   const chunk = `${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`
   expect(statusOf(await send(get(url, more) + chunk))).toBe(200)
   expect(statusOf(await send(get(url, `Content-Length: ${smuggled.length}\r\n`) + smuggled))).toBe(200)
-  expect(bodies).toEqual([`GET /first ${smuggled} undefined`, `GET /first ${smuggled} undefined`])
+  const hidden = `Content-Length: ${smuggled.length}\r\nConnection: content-length\r\n`
+  expect(statusOf(await send(get(url, hidden) + smuggled))).toBe(200)
+  expect(bodies).toEqual(Array.from({ length: 3 }, () => `GET /first ${smuggled} undefined`))
+})
+
+test('EN45 a connection that is refused holds no place among those that may be open', async () => {
+  const port = await serving('127.0.0.2', (_, response) => response.end())
+  const { send, port: own } = await gatewayWith({ hosts: ['127.0.0.2'] })
+  for (let left = 150; left > 0; left--) {
+    const client = connect({ port: own, host: '127.0.0.1', allowHalfOpen: true })
+    client.write(connectTo('127.0.0.1:1'))
+    const [answer] = (await once(client.setEncoding('utf8'), 'data', { signal: AbortSignal.timeout(10_000) })) as [
+      string,
+    ]
+    expect(statusOf(answer)).toBe(403)
+    // What nobody reads any more.
+    client.end('more')
+    await once(client, 'close', { signal: AbortSignal.timeout(10_000) })
+  }
+  expect(statusOf(await send(get(`http://127.0.0.2:${port}/`)))).toBe(200)
 })
 
 test('EN46 the gateway stands for the model and the tools of one session, and for nothing beside them', async () => {
