@@ -1,17 +1,23 @@
 import type { ReactNode } from 'react'
 import { type AgentDraft, EFFORTS, POLICIES, schemaProblem, type ServerDraft, TOOLS } from '../lib/agent-draft.ts'
+import { ClientTools } from './client-tools.tsx'
+import { FetchDomains } from './fetch-domains.tsx'
 import { PermissionRules } from './permission-rules.tsx'
+import { Roster } from './roster.tsx'
 import { SkillChoice } from './skill-choice.tsx'
 import { Subagents } from './subagents.tsx'
 import { useWords } from '../words/use-words.tsx'
 
 /** The fields of an agent. Shows what it is given, and tells each change. */
 export function AgentForm({
+  id,
   draft,
   models,
   kept,
   change,
 }: {
+  /** Of the agent that is changed; null: it is a new one. */
+  id: string | null
   draft: AgentDraft
   models: readonly string[]
   /** Parts of the agent that are not shown here. */
@@ -101,6 +107,7 @@ export function AgentForm({
             </li>
           ))}
         </ul>
+        {draft.tools.web_fetch !== 'none' && <FetchDomains draft={draft.fetch} change={(fetch) => change({ fetch })} />}
       </fieldset>
       <div className="pair">
         <Field name={words.option.allowed}>
@@ -112,8 +119,10 @@ export function AgentForm({
       </div>
       <PermissionRules rules={draft.rules} change={(rules) => change({ rules })} />
       <Servers servers={draft.servers} change={(servers) => change({ servers })} />
+      <ClientTools tools={draft.clientTools} change={(clientTools) => change({ clientTools })} />
       <SkillChoice chosen={draft.skills} change={(skills) => change({ skills })} />
       <Subagents subagents={draft.subagents} change={(subagents) => change({ subagents })} />
+      <Roster id={id} draft={draft.roster} change={(roster) => change({ roster })} />
       <Field name={words.agents.schema}>
         <textarea
           rows={4}

@@ -21,14 +21,26 @@ const COMPARED = [
 
 interface Toolset {
   type: string
-  configs?: { name: string; enabled?: boolean; permission_policy?: { type: string } }[]
+  configs?: {
+    name: string
+    enabled?: boolean
+    permission_policy?: { type: string }
+    allowed_domains?: string[]
+    blocked_domains?: string[]
+  }[]
 }
 
 /** A toolset as a line for each tool: written out it is a page of JSON, in which one word differs. */
 function toolLines(tool: Toolset): string {
   if (tool.type !== 'agent_toolset_20260401' || !tool.configs) return JSON.stringify(tool, null, 2)
   return tool.configs
-    .map(({ name, enabled, permission_policy }) => `${name}: ${enabled === false ? 'none' : permission_policy?.type}`)
+    .map(({ name, enabled, permission_policy, ...bounds }) =>
+      [
+        `${name}: ${enabled === false ? 'none' : permission_policy?.type}`,
+        ...(bounds.allowed_domains ? [`allowed_domains: ${bounds.allowed_domains.join(', ')}`] : []),
+        ...(bounds.blocked_domains ? [`blocked_domains: ${bounds.blocked_domains.join(', ')}`] : []),
+      ].join('; '),
+    )
     .join('\n')
 }
 

@@ -1,7 +1,10 @@
 import type { ToolsetTool } from '@troupe/protocol/agent'
 import type { Agent } from '@troupe/protocol/saved-agent'
 import { type AgentParts, NO_PARTS, partsBody, partsOf } from './agent-parts.ts'
+import { lacksAgents, NO_ROSTER, rosterBody, type RosterDraft, rosterOf } from './agent-roster.ts'
+import { type ClientToolDraft, clientToolsBody, clientToolsFit, clientToolsOf } from './client-tools.ts'
 import { namesIn } from './draft.ts'
+import { FETCH_ANYWHERE, fetchBody, type FetchDraft, fetchOf, lacksDomains } from './fetch-domains.ts'
 
 /** The tools that the form asks about, in its order. */
 export const TOOLS = [
@@ -34,6 +37,9 @@ export interface AgentDraft extends AgentParts {
   system: string
   /** `none`: the agent does not have it. */
   tools: Record<ToolsetTool, PolicyName | 'none'>
+  fetch: FetchDraft
+  clientTools: ClientToolDraft[]
+  roster: RosterDraft
   allowed: string
   disallowed: string
   servers: ServerDraft[]
@@ -50,6 +56,7 @@ interface Config {
   name?: string
   enabled?: boolean
   permission_policy?: { type: PolicyName }
+  [field: string]: unknown
 }
 const TOOLSET = 'agent_toolset_20260401'
 const policyOf = (config: unknown): PolicyName | undefined => (config as Config | undefined)?.permission_policy?.type
@@ -64,6 +71,9 @@ export const EMPTY_AGENT: AgentDraft = {
   effort: '',
   system: '',
   tools: everyTool('auto'),
+  fetch: FETCH_ANYWHERE,
+  clientTools: [],
+  roster: NO_ROSTER,
   allowed: '',
   disallowed: '',
   servers: [],
@@ -72,9 +82,8 @@ export const EMPTY_AGENT: AgentDraft = {
 }
 
 export function draftOfAgent(agent: Agent): AgentDraft {
-  const toolset = agent.tools.find(({ type }) => type === TOOLSET) as Tool | undefined
   const tools = everyTool('auto')
-  for (const config of (toolset?.configs as Config[] | undefined) ?? [])
+  for (const config of configsOf(agent))
     tools[config.name as ToolsetTool] = config.enabled === false ? 'none' : (policyOf(config) ?? 'auto')
   return {
     name: agent.name,
@@ -84,6 +93,9 @@ export function draftOfAgent(agent: Agent): AgentDraft {
     effort: agent.model.effort?.type ?? '',
     system: agent.system ?? '',
     tools,
+    fetch: fetchOf(configsOf(agent).find(({ name }) => name === 'web_fetch') ?? {}),
+    clientTools: clientToolsOf(agent),
+    roster: rosterOf(agent),
     allowed: agent.allowed_tools.join(', '),
     disallowed: agent.disallowed_tools.join(', '),
     servers: agent.mcp_servers
@@ -97,6 +109,9 @@ export function draftOfAgent(agent: Agent): AgentDraft {
     ...partsOf(agent),
   }
 }
+
+const configsOf = (agent: Agent | null): Config[] =>
+  ((agent?.tools.find(({ type }) => type === TOOLSET) as Tool | undefined)?.configs as Config[] | undefined) ?? []
 
 const mcpToolset = (agent: Agent | null, name: string): Tool | undefined =>
   agent?.tools.find((tool) => tool.type === 'mcp_toolset' && tool.mcp_server_name === name)
@@ -117,10 +132,14 @@ function wholeBody(draft: AgentDraft, base: Agent | null): AgentBody {
   const servers = draft.servers.filter(({ name, url }) => name.trim() !== '' && url.trim() !== '')
   const shown = new Set(base?.mcp_servers.filter(({ type }) => type === 'url').map(({ name }) => name))
   const kept = (base?.tools ?? []).filter(
-    (tool) => tool.type !== TOOLSET && !(tool.type === 'mcp_toolset' && shown.has(String(tool.mcp_server_name))),
+    (tool) =>
+      tool.type !== TOOLSET &&
+      tool.type !== 'custom' &&
+      !(tool.type === 'mcp_toolset' && shown.has(String(tool.mcp_server_name))),
   )
   const toolset = base?.tools.find(({ type }) => type === TOOLSET)
-  const asked = toolset !== undefined || TOOLS.some((name) => draft.tools[name] !== 'auto')
+  const asked =
+    toolset !== undefined || draft.fetch.bound !== 'any' || TOOLS.some((name) => draft.tools[name] !== 'auto')
   return {
     name: draft.name.trim(),
     description: draft.description.trim() || null,
@@ -129,8 +148,9 @@ function wholeBody(draft: AgentDraft, base: Agent | null): AgentBody {
     permission_mode: draft.mode,
     effort: draft.effort || null,
     tools: [
-      ...(asked ? [{ type: TOOLSET, configs: TOOLS.map((name) => configOf(name, draft.tools[name])) }] : []),
+      ...(asked ? [{ ...toolset, type: TOOLSET, configs: TOOLS.map((name) => configOf(name, draft, base)) }] : []),
       ...kept,
+      ...clientToolsBody(draft.clientTools),
       ...servers.map(({ name, policy }) => ({
         ...mcpToolset(base, name.trim()),
         type: 'mcp_toolset',
@@ -148,12 +168,27 @@ function wholeBody(draft: AgentDraft, base: Agent | null): AgentBody {
       ...servers.map(({ name, url }) => ({ type: 'url', name: name.trim(), url: url.trim() })),
     ],
     ...partsBody(draft),
+    multiagent: rosterBody(draft.roster, base),
     output_schema: schemaProblem(draft.schema) === null && draft.schema.trim() ? JSON.parse(draft.schema) : null,
   }
 }
 
-const configOf = (name: ToolsetTool, choice: PolicyName | 'none') =>
-  choice === 'none' ? { name, enabled: false } : { name, enabled: true, permission_policy: { type: choice } }
+/** A tool as the form has it, with what of it the form does not show. */
+function configOf(name: ToolsetTool, { tools, fetch }: AgentDraft, base: Agent | null): Config {
+  const { allowed_domains: _, blocked_domains: __, ...kept } = configsOf(base).find((each) => each.name === name) ?? {}
+  const choice = tools[name]
+  return {
+    ...kept,
+    name,
+    enabled: choice !== 'none',
+    ...(choice !== 'none' && { permission_policy: { type: choice } }),
+    ...(name === 'web_fetch' && fetchBody(fetch)),
+  }
+}
+
+/** Whether a draft can be sent: what is being written may not be JSON yet, or say less than it seems to. */
+export const isWhole = ({ schema, clientTools, roster, fetch }: AgentDraft): boolean =>
+  schemaProblem(schema) === null && clientToolsFit(clientTools) && !lacksAgents(roster) && !lacksDomains(fetch)
 
 const isEmpty = (value: unknown) => value === null || (Array.isArray(value) && value.length === 0)
 

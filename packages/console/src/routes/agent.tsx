@@ -9,7 +9,7 @@ import { FormDialog } from '../components/form-dialog.tsx'
 import { Problem } from '../components/problem.tsx'
 import { ListSkeleton } from '../components/session-list.tsx'
 import { TryOut } from '../components/try-out.tsx'
-import { agentBody, agentToTry, draftOfAgent, EMPTY_AGENT, schemaProblem } from '../lib/agent-draft.ts'
+import { agentBody, agentToTry, draftOfAgent, EMPTY_AGENT, isWhole } from '../lib/agent-draft.ts'
 import { agentPath, agentQuery, AGENTS_PATH, agentsKey, archiveAgent, createAgent, updateAgent } from '../lib/agents.ts'
 import { modelsQuery, queries } from '../lib/queries.ts'
 import { usePageTitle } from '../lib/use-page-title.ts'
@@ -51,7 +51,7 @@ function Editor({ newest }: { newest: Agent | null }) {
   const readOnly = archived ? 'archived' : saved && saved.source !== 'api' ? saved.source : null
   const body = agentBody(draft, saved)
   const changed = Object.keys(body).length > 0
-  const fits = draft.name.trim() !== '' && schemaProblem(draft.schema) === null && (!saved || draft.model.trim() !== '')
+  const fits = draft.name.trim() !== '' && isWhole(draft) && (!saved || draft.model.trim() !== '')
   const overtaken = saved && newest && newest.version > saved.version ? newest : null
   usePageTitle(draft.name.trim() || words.agents.add)
 
@@ -113,6 +113,7 @@ function Editor({ newest }: { newest: Agent | null }) {
         )}
         <fieldset className="bare stack" disabled={readOnly !== null || busy}>
           <AgentForm
+            id={saved?.id ?? null}
             draft={draft}
             models={models.data?.data.map(({ id }) => id) ?? []}
             kept={saved ? hiddenParts(saved) : 0}
@@ -143,9 +144,7 @@ function Editor({ newest }: { newest: Agent | null }) {
           </section>
         )}
       </form>
-      {!archived && (
-        <TryOut name={draft.name} agent={() => agentToTry(draft, saved)} fits={schemaProblem(draft.schema) === null} />
-      )}
+      {!archived && <TryOut name={draft.name} agent={() => agentToTry(draft, saved)} fits={isWhole(draft)} />}
       {archiving && saved && (
         <FormDialog
           title={words.agents.archiveTitle(saved.name)}
@@ -166,7 +165,4 @@ function Editor({ newest }: { newest: Agent | null }) {
 }
 
 /** Parts of an agent that the form neither shows nor changes. */
-const hiddenParts = ({ tools, mcp_servers, multiagent }: Agent): number =>
-  tools.filter(({ type }) => type === 'custom').length +
-  mcp_servers.filter(({ type }) => type !== 'url').length +
-  (multiagent ? 1 : 0)
+const hiddenParts = ({ mcp_servers }: Agent): number => mcp_servers.filter(({ type }) => type !== 'url').length
