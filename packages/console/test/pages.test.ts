@@ -71,7 +71,7 @@ describe.skipIf(mustSkip)('every page', () => {
       expect(found).toEqual([])
       expect(stage.troubles).toEqual([])
     },
-    120_000,
+    240_000,
   )
 
   test('U52 a session that is not there says so and nothing else; the audit log leads to those that are', async () => {

@@ -86,15 +86,22 @@ export function SettingsPage() {
                 {info.version} (SDK {info.agent_sdk_version})
               </dd>
               <dt>{words.settingsPage.model}</dt>
-              <dd>{info.model.note}</dd>
+              <dd>
+                {words.settingsPage.sources[info.model.source]}
+                <span className="tiny soft server-note" lang="en">
+                  {info.model.note}
+                </span>
+              </dd>
               <dt>{words.settingsPage.containment}</dt>
-              <dd>{info.containment}</dd>
+              <dd lang="en">{info.containment}</dd>
             </dl>
             <h2>{words.settingsPage.capabilities}</h2>
-            <ul className="facts many">
+            <ul className="tool-policies capabilities">
               {Object.entries(info.capabilities).map(([name, has]) => (
-                <li key={name} className="row small" style={{ padding: '6px 12px' }}>
-                  <code className="grow">{name}</code>
+                <li key={name}>
+                  <span>
+                    {words.capabilityNames[name] ?? name} <code className="tiny faint">{name}</code>
+                  </span>
                   <span className={has === 'yes' ? 'status done' : 'status'}>
                     {has === 'yes' ? words.settingsPage.yes : words.settingsPage.notYet}
                   </span>
@@ -105,10 +112,6 @@ export function SettingsPage() {
         )}
         <p className="row">
           <a href="/docs">{words.apiReference}</a>
-          <Link to="/schedules">{words.schedules.title}</Link>
-          <Link to="/files">{words.files.title}</Link>
-          <Link to="/webhooks">{words.webhooks.title}</Link>
-          <Link to="/keys">{words.access.title}</Link>
           <span className="grow" />
           {info?.keys_required && (
             <button type="button" onClick={() => void leave()}>

@@ -1,5 +1,6 @@
 import type { ScopeName } from '@troupe/protocol/access'
 import { enAudit } from './en-audit.ts'
+import { enCapabilities } from './en-capabilities.ts'
 import { enEnvironments } from './en-environments.ts'
 import { enSkills } from './en-skills.ts'
 import { enWork } from './en-work.ts'
@@ -9,6 +10,7 @@ export const en = {
   name: 'English',
   ...enWork,
   ...enAudit,
+  ...enCapabilities,
   ...enEnvironments,
   ...enSkills,
   skip: 'Skip to the content',
@@ -275,6 +277,7 @@ export const en = {
     server: 'Server',
     containment: 'How agents end',
     model: 'Model',
+    sources: { demo: 'The demo model', configured: 'A real model', none: 'None' },
     capabilities: 'What this server can do',
     yes: 'yes',
     notYet: 'not yet',

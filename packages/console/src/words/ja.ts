@@ -1,5 +1,6 @@
 import type { Words } from './en.ts'
 import { jaAudit } from './ja-audit.ts'
+import { jaCapabilities } from './ja-capabilities.ts'
 import { jaEnvironments } from './ja-environments.ts'
 import { jaSkills } from './ja-skills.ts'
 import { jaWork } from './ja-work.ts'
@@ -8,6 +9,7 @@ export const ja: Words = {
   name: '日本語',
   ...jaWork,
   ...jaAudit,
+  ...jaCapabilities,
   ...jaEnvironments,
   ...jaSkills,
   skip: '本文へ移動',
@@ -274,6 +276,7 @@ export const ja: Words = {
     server: 'サーバー',
     containment: 'エージェントの終わらせ方',
     model: 'モデル',
+    sources: { demo: 'デモモデル', configured: '実際のモデル', none: 'なし' },
     capabilities: 'このサーバーの機能',
     yes: 'あり',
     notYet: '未対応',
