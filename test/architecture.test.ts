@@ -202,7 +202,7 @@ describe('folders of the server', () => {
     },
   }
   /** Values that may be imported where otherwise only types are: a class of errors is known by `instanceof`. */
-  const EXCEPTIONS = [`${SERVER}/http/errors.ts ${SERVER}/store/store`]
+  const EXCEPTIONS = [`${SERVER}/http/errors.ts ${SERVER}/store/errors`]
 
   test('every folder has its rule', () => {
     const folders = [...files.keys()].flatMap((file) => /^packages\/server\/src\/([^/]+)\//.exec(file)?.[1] ?? [])

@@ -2,7 +2,7 @@ import type { SessionContextUsage } from '@troupe/protocol/context'
 import { type DemoModel, startDemoModel } from '@troupe/demo-model/demo-model'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { contextWarning } from '../src/sessions/context-usage.ts'
-import type { ContextFill } from '../src/store/store.ts'
+import type { ContextFill } from '../src/store/session-row.ts'
 import { type TestServer, testServer } from './support/server.ts'
 
 const scripted = (steps: object[]) => `Play\n\`\`\`script\n${JSON.stringify(steps)}\n\`\`\``

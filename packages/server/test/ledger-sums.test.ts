@@ -5,7 +5,7 @@ import { TurnAccount } from '../src/runner/turn-account.ts'
 import { TurnLimits } from '../src/runner/turn-limits.ts'
 import { judgeCache, prefixOf } from '../src/sessions/prompt-cache.ts'
 import { addUsage, usageToWire } from '../src/sessions/usage-totals.ts'
-import { type ModelTotals, NO_USAGE, type SdkTotals } from '../src/store/store.ts'
+import { type ModelTotals, NO_USAGE, type SdkTotals } from '../src/store/usage.ts'
 import { sessionRow, turnRow } from './support/rows.ts'
 
 const total = (costUsd: number, inputTokens = Math.round(costUsd * 1000), more: Partial<ModelTotals> = {}) => ({

@@ -3,7 +3,8 @@ import { startDemoModel } from '@troupe/demo-model/demo-model'
 import { expect, test } from 'vitest'
 import { bounded } from '../src/metrics/bounded.ts'
 import { WorkMetrics } from '../src/metrics/work-metrics.ts'
-import { StorageUnavailable, type Store } from '../src/store/store.ts'
+import { StorageUnavailable } from '../src/store/errors.ts'
+import type { Store } from '../src/store/store.ts'
 import { type TestServer, testServer } from './support/server.ts'
 
 interface Sample {

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
-import { type SessionChange, StorageUnavailable, type Store } from '../src/store/store.ts'
+import type { SessionChange } from '../src/store/session-change.ts'
+import { StorageUnavailable } from '../src/store/errors.ts'
+import type { Store } from '../src/store/store.ts'
 import { testServer } from './support/server.ts'
 
 /** A store that refuses changes while `fails` says so. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import type { KeyStore } from '../store/keys.ts'
-import type { SessionChange } from '../store/store.ts'
+import type { SessionChange } from '../store/session-change.ts'
 
 /** What the use cases of this room work with. */
 export interface AccessContext {

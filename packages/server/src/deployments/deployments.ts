@@ -13,7 +13,7 @@ import { type Caller, holds } from '../sessions/caller.ts'
 import type { SessionContext } from '../sessions/context.ts'
 import { refuseLater, unsupported } from '../sessions/create-session.ts'
 import { DeploymentChanged, DeploymentLimit, type DeploymentRow } from '../store/deployments.ts'
-import type { SessionChange } from '../store/store.ts'
+import type { SessionChange } from '../store/session-change.ts'
 import { assertCanGive, keepTokens } from './resources.ts'
 import { nextRun, wholeSchedule } from './schedule.ts'
 

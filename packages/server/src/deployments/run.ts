@@ -6,7 +6,8 @@ import type { Caller } from '../sessions/caller.ts'
 import type { SessionContext } from '../sessions/context.ts'
 import { createFromRequest } from '../sessions/create-session.ts'
 import type { DeploymentRow, DeploymentRunRow, RunWrite } from '../store/deployments.ts'
-import { QueueFull, type SessionChange } from '../store/store.ts'
+import { QueueFull } from '../store/errors.ts'
+import type { SessionChange } from '../store/session-change.ts'
 import { assertStarts } from './deployments.ts'
 
 type UserMessage = z.infer<typeof UserMessageSchema>

@@ -15,7 +15,7 @@ import {
   type EnvironmentRow,
   type EnvironmentStore,
 } from '../store/environments.ts'
-import type { SessionChange } from '../store/store.ts'
+import type { SessionChange } from '../store/session-change.ts'
 import { wholeConfig } from './config.ts'
 import { requireEnvironment } from './find-environment.ts'
 

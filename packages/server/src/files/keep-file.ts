@@ -6,7 +6,7 @@ import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { FileLimit, type FileRow } from '../store/files.ts'
-import { StorageUnavailable } from '../store/store.ts'
+import { StorageUnavailable } from '../store/errors.ts'
 import { effectOf, type FileContext, type Key } from './context.ts'
 
 /** Contents that lie on the disk, whole, and belong to nobody yet. */

@@ -2,7 +2,7 @@ import { constants, type Stats } from 'node:fs'
 import { copyFile, type FileHandle, lstat, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NotAFolder, type OpenFolder, openFolder, type Owner } from '../lib/folder.ts'
-import { StorageUnavailable } from '../store/store.ts'
+import { StorageUnavailable } from '../store/errors.ts'
 
 /** A file that is to lie in a workdir. */
 export interface Mount {

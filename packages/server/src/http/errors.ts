@@ -1,7 +1,7 @@
 import { ApiError, errorBody, type FieldError } from '@troupe/protocol/error'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from '../lib/logger.ts'
-import { QueueFull, StorageUnavailable } from '../store/store.ts'
+import { QueueFull, StorageUnavailable } from '../store/errors.ts'
 import type { Console } from './routes/console.ts'
 import { loggedUrl } from './credentials.ts'
 import { laterFeature } from './later.ts'

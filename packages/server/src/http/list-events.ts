@@ -1,7 +1,7 @@
 import type { ListEvents } from '@troupe/protocol/session'
 import type { FastifyReply } from 'fastify'
 import { eventJson } from '../log/wire.ts'
-import type { EventFilter } from '../store/store.ts'
+import type { EventFilter } from '../store/events.ts'
 import { createdAtRange } from './params.ts'
 import type { RouteContext } from './server.ts'
 import { typesFor } from './strict.ts'

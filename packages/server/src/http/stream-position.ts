@@ -1,5 +1,6 @@
 import { ApiError } from '@troupe/protocol/error'
-import type { SessionRow, Store } from '../store/store.ts'
+import type { SessionRow } from '../store/session-row.ts'
+import type { Store } from '../store/store.ts'
 
 /** The `seq` that a stream's cursor means: a number, or the id of an event. Throws `invalid_cursor`. */
 export async function positionOf(store: Store, session: SessionRow, text: string): Promise<number> {

@@ -1,7 +1,7 @@
 import type { DeltaType, PreviewFrame } from '@troupe/protocol/event'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Preview } from '../log/previews.ts'
-import type { EventRow } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
 import type { RouteContext } from './server.ts'
 import { eventFrame, openStream } from './sse.ts'
 import { eventFor } from './strict.ts'

@@ -1,6 +1,6 @@
 import { ApiError } from '@troupe/protocol/error'
 import { EVENT_TYPES, type EventType } from '@troupe/protocol/event'
-import type { EventRow } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
 import { eventJson, eventToWire } from '../log/wire.ts'
 import type { Server } from './server.ts'
 

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { SessionRow } from '../store/store.ts'
+import type { SessionRow } from '../store/session-row.ts'
 import { requireSession } from '../sessions/change-session.ts'
 import type { RouteContext } from './server.ts'
 

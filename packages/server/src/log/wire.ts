@@ -1,5 +1,5 @@
 import type { SessionEvent } from '@troupe/protocol/event'
-import type { EventRow } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
 
 export const iso = (ms: number): string => new Date(ms).toISOString()
 export const isoOr = (ms: number | null): string | null => (ms === null ? null : iso(ms))

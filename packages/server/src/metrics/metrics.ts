@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { CommitObserver } from '../log/event-log.ts'
-import { StorageUnavailable, type Store } from '../store/store.ts'
+import { StorageUnavailable } from '../store/errors.ts'
+import type { Store } from '../store/store.ts'
 import { NAMED, SickSessions } from './sick-sessions.ts'
 import { WorkMetrics } from './work-metrics.ts'
 

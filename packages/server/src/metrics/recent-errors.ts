@@ -1,4 +1,4 @@
-import type { EventRow } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
 
 /** How far back errors are counted, in ms. */
 const WINDOW_MS = 600_000

@@ -1,5 +1,6 @@
 import { Gauge, type Registry } from 'prom-client'
-import type { EventRow, Store } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
+import type { Store } from '../store/store.ts'
 import type { OldSession, SilentTurn, Totals } from '../store/totals.ts'
 import { RecentErrors } from './recent-errors.ts'
 

@@ -1,5 +1,5 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
-import type { EventRow } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
 import { bounded } from './bounded.ts'
 
 /** Seconds: a model answers in tenths to minutes, a turn takes seconds to hours. */

@@ -1,6 +1,7 @@
 import type { SDKMessage, SDKResultMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { LedgerEntry } from '../store/ledger.ts'
-import { NO_USAGE, type SdkTotals, type SessionRow } from '../store/store.ts'
+import { NO_USAGE, type SdkTotals } from '../store/usage.ts'
+import type { SessionRow } from '../store/session-row.ts'
 import type { AgentProcess } from './agent-process.ts'
 import { setTimeout as delay } from 'node:timers/promises'
 import { baselineOf, totalsOf } from './sdk-totals.ts'

@@ -9,7 +9,8 @@ import {
   type SDKUserMessage,
 } from '@anthropic-ai/claude-agent-sdk'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { SessionRow, Store } from '../store/store.ts'
+import type { SessionRow } from '../store/session-row.ts'
+import type { Store } from '../store/store.ts'
 import { idToUuid } from '@troupe/protocol/ids'
 import type { Verdict } from './approval-gate.ts'
 import { earlyAgents } from './early-agents.ts'

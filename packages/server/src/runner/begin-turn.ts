@@ -1,6 +1,8 @@
 import { newEvent } from '../sessions/new-event.ts'
 import { takenInput } from '../sessions/taken-input.ts'
-import type { EventRow, SessionRow, TurnRow } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
+import type { SessionRow } from '../store/session-row.ts'
+import type { TurnRow } from '../store/turns.ts'
 import type { RunContext } from './run-context.ts'
 import type { RunLog } from './run-log.ts'
 

@@ -1,5 +1,5 @@
 import { sessionVariables } from '../sessions/session-environment.ts'
-import type { SessionOptions } from '../store/store.ts'
+import type { SessionOptions } from '../store/session-options.ts'
 
 /** Variables by which an agent reaches its model, or that are about itself: commands beside it have no use for them. */
 const OF_THE_AGENT = /^_?(ANTHROPIC|AWS|GOOGLE|GCLOUD|VERTEX|AZURE|CLOUD_ML|CLAUDE)_/

@@ -2,7 +2,7 @@ import type { Options } from '@anthropic-ai/claude-agent-sdk'
 import { dirname, join, relative } from 'node:path'
 import { isConfined } from '../environments/config.ts'
 import { allowedHosts, hostOf, isHostIn } from '../environments/hosts.ts'
-import type { SessionRow } from '../store/store.ts'
+import type { SessionRow } from '../store/session-row.ts'
 
 /** What lies on the machine that no confined agent may read. */
 export interface Hidden {

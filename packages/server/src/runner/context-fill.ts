@@ -1,5 +1,5 @@
 import type { AgentProcess } from './agent-process.ts'
-import type { ContextFill } from '../store/store.ts'
+import type { ContextFill } from '../store/session-row.ts'
 
 /** What fills an agent's context; undefined where it does not say, or says what cannot be. Asks no model. */
 export async function contextFill(agent: AgentProcess, now: () => number): Promise<ContextFill | undefined> {

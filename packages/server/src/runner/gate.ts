@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Admission, Hold } from '../sessions/queue-status.ts'
-import type { ClaimLimits } from '../store/store.ts'
+import type { ClaimLimits } from '../store/leases.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import type { ModelBackoff } from './model-backoff.ts'
 

@@ -4,7 +4,7 @@ import { allowedHosts, hostOf, limitedNetwork } from '../environments/hosts.ts'
 import type { Resolve } from '../lib/system-resolver.ts'
 import { Gateway } from '../proxy/gateway.ts'
 import { agentBehindGateway, commandBehindGateway } from '../proxy/gateway-env.ts'
-import type { SessionRow } from '../store/store.ts'
+import type { SessionRow } from '../store/session-row.ts'
 
 export interface GatewaySettings {
   resolve: Resolve

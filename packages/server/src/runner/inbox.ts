@@ -1,6 +1,6 @@
 import { takenInput } from '../sessions/taken-input.ts'
-import type { EventRow } from '../store/store.ts'
-import { StaleEpoch } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
+import { StaleEpoch } from '../store/errors.ts'
 import type { AgentProcess } from './agent-process.ts'
 import type { RunContext } from './run-context.ts'
 

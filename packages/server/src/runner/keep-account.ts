@@ -1,7 +1,7 @@
 import type { Logger } from '../lib/logger.ts'
 import { budgetLeft } from '../sessions/budget.ts'
 import type { SessionContext } from '../sessions/context.ts'
-import type { SessionRow } from '../store/store.ts'
+import type { SessionRow } from '../store/session-row.ts'
 import { AgentAccount } from './agent-account.ts'
 import type { AgentProcess } from './agent-process.ts'
 import type { TurnLimits } from './turn-limits.ts'

@@ -6,7 +6,7 @@ import { isSubagentOff } from '../agents/subagents.ts'
 import { refusedDomain } from '../agents/web-fetch.ts'
 import { closeness, isInside, onlyLooks, pathOf, ruleMatches } from '../agents/permission-rules.ts'
 import { refusedFetch } from './confinement.ts'
-import type { SessionRow } from '../store/store.ts'
+import type { SessionRow } from '../store/session-row.ts'
 import type { GrantRow } from '../store/approvals.ts'
 
 /** The MCP server under which a client's own tools stand before the agent. */

@@ -1,5 +1,5 @@
 import { finished } from 'node:stream/promises'
-import type { SessionRow } from '../store/store.ts'
+import type { SessionRow } from '../store/session-row.ts'
 import { spawnFor, type SpawnSettings } from './spawn-for.ts'
 
 /** Characters of what a command said that are kept while it runs: more than any secret that is masked in it. */

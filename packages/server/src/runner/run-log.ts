@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { changeSession, type Decision, type SessionState } from '../sessions/change-session.ts'
-import { type SessionChange, type SessionRow, StorageUnavailable } from '../store/store.ts'
+import type { SessionChange } from '../store/session-change.ts'
+import type { SessionRow } from '../store/session-row.ts'
+import { StorageUnavailable } from '../store/errors.ts'
 import type { RunContext } from './run-context.ts'
 
 /** Milliseconds between two tries to write what must not be lost, at first and at most. */

@@ -2,7 +2,7 @@ import type { SDKMessage, SDKResultMessage } from '@anthropic-ai/claude-agent-sd
 import type { SessionError } from '@troupe/protocol/event'
 import type { TurnPart } from '../sessions/approval-state.ts'
 import type { TurnOutcome } from '../sessions/end-turn.ts'
-import { StaleEpoch, StorageUnavailable } from '../store/store.ts'
+import { StaleEpoch, StorageUnavailable } from '../store/errors.ts'
 import { NOTHING_USED } from './agent-account.ts'
 import type { AgentProcess } from './agent-process.ts'
 import type { BackgroundWork } from './background-work.ts'

@@ -1,6 +1,6 @@
 import type { ModelUsage } from '@anthropic-ai/claude-agent-sdk'
 import { addUsd } from '../sessions/usage-totals.ts'
-import type { ModelTotals, SdkTotals } from '../store/store.ts'
+import type { ModelTotals, SdkTotals } from '../store/usage.ts'
 
 /** The SDK's running totals by model: main agent, subagents and the agent's own errands together. */
 export function totalsOf(models: Record<string, ModelUsage>): SdkTotals {

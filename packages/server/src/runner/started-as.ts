@@ -1,4 +1,4 @@
-import type { SessionRow } from '../store/store.ts'
+import type { SessionRow } from '../store/session-row.ts'
 
 /** What of a session's options the process does not know of: it may change under a live one. */
 const NOT_OF_THE_PROCESS = new Set([

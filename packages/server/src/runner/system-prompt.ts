@@ -1,5 +1,5 @@
 import type { Options } from '@anthropic-ai/claude-agent-sdk'
-import type { SessionRow } from '../store/store.ts'
+import type { SessionRow } from '../store/session-row.ts'
 
 /** The same for every session and turn, so that what was cached of a prompt stays good. */
 const OUTPUTS_NOTE =

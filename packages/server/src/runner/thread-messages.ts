@@ -8,7 +8,7 @@ import type {
 import { newId } from '@troupe/protocol/ids'
 import { stopped } from '../sessions/end-threads.ts'
 import { primaryThreadId } from '../sessions/threads.ts'
-import type { ThreadPatch, ThreadRow } from '../store/store.ts'
+import type { ThreadPatch, ThreadRow } from '../store/threads.ts'
 import type { Add } from './sdk-messages.ts'
 
 /** What a message changes of the threads, for the transaction that appends its events. */

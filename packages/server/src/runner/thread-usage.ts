@@ -1,4 +1,6 @@
-import { NO_USAGE, type Store, type ThreadPatch, type ThreadRow, type UsageTotals } from '../store/store.ts'
+import { NO_USAGE, type UsageTotals } from '../store/usage.ts'
+import type { Store } from '../store/store.ts'
+import type { ThreadPatch, ThreadRow } from '../store/threads.ts'
 
 /**
  * What subagents used, summed over their own model requests. Their messages do not tell how much was written (measured:

@@ -1,5 +1,5 @@
 import { idToUuid } from '@troupe/protocol/ids'
-import type { EventRow } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
 
 /** Where the inputs of a run's turns are: on their way to the agent, taken by it, or held back from it. */
 export class TurnInputs {

@@ -1,5 +1,6 @@
 import type { TurnOutcome } from '../sessions/end-turn.ts'
-import type { SessionRow, TurnRow } from '../store/store.ts'
+import type { SessionRow } from '../store/session-row.ts'
+import type { TurnRow } from '../store/turns.ts'
 import type { AgentProcess } from './agent-process.ts'
 import { turnTimedOut } from './session-errors.ts'
 

@@ -2,7 +2,9 @@ import type { SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { ContentBlock } from '@troupe/protocol/event'
 import { idToUuid, uuidToId } from '@troupe/protocol/ids'
 import type { ApprovalRow } from '../store/approvals.ts'
-import type { EventRow, Store, TurnRow } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
+import type { Store } from '../store/store.ts'
+import type { TurnRow } from '../store/turns.ts'
 import { type Answer, finishedAnswer } from './finished-turn.ts'
 
 /** How a turn's agent begins. */

@@ -1,5 +1,5 @@
 import type { ApprovalRow } from '../store/approvals.ts'
-import type { TurnRow } from '../store/store.ts'
+import type { TurnRow } from '../store/turns.ts'
 import type { Decision, SessionState } from './change-session.ts'
 import { budgetToWire } from './budget.ts'
 import { activeSince, type TurnOutcome } from './end-turn.ts'

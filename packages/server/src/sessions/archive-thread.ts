@@ -1,5 +1,5 @@
 import { ApiError } from '@troupe/protocol/error'
-import type { ThreadRow } from '../store/store.ts'
+import type { ThreadRow } from '../store/threads.ts'
 import { changeSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import { newEvent } from './new-event.ts'

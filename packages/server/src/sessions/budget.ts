@@ -1,6 +1,6 @@
 import { ApiError } from '@troupe/protocol/error'
 import type { Budget, BudgetParam } from '@troupe/protocol/budget'
-import type { SessionRow } from '../store/store.ts'
+import type { SessionRow } from '../store/session-row.ts'
 import { money } from './usage-totals.ts'
 
 type Account = Pick<SessionRow, 'options' | 'usage'>

@@ -1,5 +1,5 @@
 import { ApiError } from '@troupe/protocol/error'
-import type { TurnRow } from '../store/store.ts'
+import type { TurnRow } from '../store/turns.ts'
 import { changeSession, type Decision, requireSession, type SessionState } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import { endTurn, NEVER_STARTED } from './end-turn.ts'

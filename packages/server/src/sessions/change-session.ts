@@ -1,13 +1,9 @@
 import { ApiError } from '@troupe/protocol/error'
 import { setTimeout as delay } from 'node:timers/promises'
-import {
-  type Committed,
-  NoSuchSession,
-  type SessionChange,
-  type SessionRow,
-  type SessionState,
-  VersionConflict,
-} from '../store/store.ts'
+import type { Committed, SessionChange } from '../store/session-change.ts'
+import { NoSuchSession, VersionConflict } from '../store/errors.ts'
+import type { SessionRow } from '../store/session-row.ts'
+import type { SessionState } from '../store/sessions.ts'
 import type { SessionContext } from './context.ts'
 
 export type { SessionState }

@@ -1,7 +1,7 @@
 import type { CompactSession } from '@troupe/protocol/context'
 import { ApiError } from '@troupe/protocol/error'
 import { newId } from '@troupe/protocol/ids'
-import type { EventRow } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
 import { assertCanRun } from './admission.ts'
 import { changeSession, requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'

@@ -5,7 +5,7 @@ import { realpath } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { isConfined } from '../environments/config.ts'
 import { hostOf, isHostIn, limitedNetwork } from '../environments/hosts.ts'
-import type { SessionOptions } from '../store/store.ts'
+import type { SessionOptions } from '../store/session-options.ts'
 import type { SessionSettings } from './context.ts'
 
 type Place = Pick<SessionOptions, 'environment'>

@@ -1,6 +1,7 @@
 import type { SessionContextUsage } from '@troupe/protocol/context'
 import { iso } from '../log/wire.ts'
-import type { ContextFill, NewEvent, SessionRow } from '../store/store.ts'
+import type { ContextFill, SessionRow } from '../store/session-row.ts'
+import type { NewEvent } from '../store/events.ts'
 import { newEvent } from './new-event.ts'
 
 /** From here on a context is said to be nearly full, in percent: time to compact, or to begin anew, by one's own choice. */

@@ -4,7 +4,8 @@ import type { Clock } from '../lib/clock.ts'
 import type { EventLog } from '../log/event-log.ts'
 import type { RepositoryContext } from '../repositories/context.ts'
 import type { Snapshots } from '../snapshots/snapshots.ts'
-import type { SessionRow, Store } from '../store/store.ts'
+import type { SessionRow } from '../store/session-row.ts'
+import type { Store } from '../store/store.ts'
 
 /** What the use cases work with. */
 export interface SessionContext {

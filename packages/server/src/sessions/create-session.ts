@@ -8,14 +8,11 @@ import type { CreateSession } from '@troupe/protocol/session'
 import { agentOfSession } from '../agents/agent-of-session.ts'
 import { startableEnvironment } from '../environments/find-environment.ts'
 import { assertRules } from '../agents/resolve-agent.ts'
-import {
-  type ApprovalSettings,
-  ExternalIdTaken,
-  NO_USAGE,
-  type SessionChange,
-  type SessionOptions,
-  type SessionRow,
-} from '../store/store.ts'
+import type { ApprovalSettings, SessionOptions } from '../store/session-options.ts'
+import { ExternalIdTaken } from '../store/errors.ts'
+import { NO_USAGE } from '../store/usage.ts'
+import type { SessionChange } from '../store/session-change.ts'
+import type { SessionRow } from '../store/session-row.ts'
 import type { RunWrite } from '../store/deployments.ts'
 import { assertCanRun, assertEnv, promptText } from './admission.ts'
 import type { Caller } from './caller.ts'

@@ -1,4 +1,6 @@
-import { NO_USAGE, type Store, type TurnRow } from '../store/store.ts'
+import { NO_USAGE } from '../store/usage.ts'
+import type { Store } from '../store/store.ts'
+import type { TurnRow } from '../store/turns.ts'
 import type { TurnOutcome } from './end-turn.ts'
 import { sumOfEntries } from './usage-totals.ts'
 import type { SessionState } from './change-session.ts'

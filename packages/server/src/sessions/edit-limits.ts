@@ -1,7 +1,8 @@
 import type { UpdateSession } from '@troupe/protocol/session'
 import { ApiError } from '@troupe/protocol/error'
 import type { z } from 'zod'
-import type { SessionOptions, SessionRow } from '../store/store.ts'
+import type { SessionOptions } from '../store/session-options.ts'
+import type { SessionRow } from '../store/session-row.ts'
 import { budgetCents, isSpent } from './budget.ts'
 import { money } from './usage-totals.ts'
 

@@ -1,5 +1,6 @@
 import { newId } from '@troupe/protocol/ids'
-import type { NewEvent, ThreadPatch, ThreadRow } from '../store/store.ts'
+import type { NewEvent } from '../store/events.ts'
+import type { ThreadPatch, ThreadRow } from '../store/threads.ts'
 import type { Decision, SessionState } from './change-session.ts'
 import type { TurnOutcome } from './end-turn.ts'
 

@@ -2,16 +2,10 @@ import type { SessionError } from '@troupe/protocol/event'
 import type { StopReason } from '@troupe/protocol/session'
 import type { PromptCache } from '@troupe/protocol/turn'
 import type { LedgerEntry } from '../store/ledger.ts'
-import {
-  type CachePrefix,
-  type ContextFill,
-  type NewEvent,
-  NO_USAGE,
-  type SdkTotals,
-  type SessionPatch,
-  type TurnRow,
-  type UsageTotals,
-} from '../store/store.ts'
+import type { CachePrefix, ContextFill, SessionPatch } from '../store/session-row.ts'
+import type { NewEvent } from '../store/events.ts'
+import { NO_USAGE, type SdkTotals, type UsageTotals } from '../store/usage.ts'
+import type { TurnRow } from '../store/turns.ts'
 import type { Decision, SessionState } from './change-session.ts'
 import { budgetToWire, isSpent } from './budget.ts'
 import { contextToWire, contextWarning } from './context-usage.ts'

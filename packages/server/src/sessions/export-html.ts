@@ -1,5 +1,6 @@
 import { iso } from '../log/wire.ts'
-import type { EventRow, SessionRow } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
+import type { SessionRow } from '../store/session-row.ts'
 import { partOf } from './export-parts.ts'
 
 /** Nothing is run and nothing is fetched, wherever the file is opened. */

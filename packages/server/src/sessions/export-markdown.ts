@@ -1,5 +1,6 @@
 import { iso } from '../log/wire.ts'
-import type { EventRow, SessionRow } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
+import type { SessionRow } from '../store/session-row.ts'
 import { partOf } from './export-parts.ts'
 
 /** A session to read, as Markdown. What was said stands as it was said; data is fenced. */

@@ -1,4 +1,4 @@
-import type { EventRow } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
 
 /** What an export to read shows of an event; null: nothing. */
 export interface ExportPart {

@@ -4,7 +4,8 @@ import { htmlOf } from './export-html.ts'
 import { markdownOf } from './export-markdown.ts'
 import { oneLine } from '../lib/one-line.ts'
 import { eventJson } from '../log/wire.ts'
-import type { EventRow, SessionRow } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
+import type { SessionRow } from '../store/session-row.ts'
 
 export type ExportFormat = 'jsonl' | 'markdown' | 'html' | 'claude'
 

@@ -1,5 +1,6 @@
 import { newId } from '@troupe/protocol/ids'
-import type { NewEvent, TurnRow } from '../store/store.ts'
+import type { NewEvent } from '../store/events.ts'
+import type { TurnRow } from '../store/turns.ts'
 import type { Decision, SessionState } from './change-session.ts'
 import { NEVER_STARTED } from './end-turn.ts'
 import { interruptThread } from './interrupt-thread.ts'

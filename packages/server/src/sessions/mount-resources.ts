@@ -1,7 +1,8 @@
 import { mountFile } from '../files/mount-file.ts'
 import { cloneRepository } from '../repositories/clone.ts'
 import type { ResourceRow } from '../store/resources.ts'
-import { type SessionRow, StorageUnavailable } from '../store/store.ts'
+import type { SessionRow } from '../store/session-row.ts'
+import { StorageUnavailable } from '../store/errors.ts'
 import type { SessionContext } from './context.ts'
 
 export const mountOf = ({ id, fileId, path }: ResourceRow) => ({ id, fileId, parts: path.split('/') })

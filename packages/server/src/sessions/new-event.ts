@@ -1,5 +1,5 @@
 import { newId } from '@troupe/protocol/ids'
-import type { NewEvent } from '../store/store.ts'
+import type { NewEvent } from '../store/events.ts'
 
 /** An event that is not an input: taken at the moment it is made. */
 export function newEvent(

@@ -1,6 +1,7 @@
 import { idToUuid } from '@troupe/protocol/ids'
 import type { OriginStatus } from '@troupe/protocol/origin'
-import type { MessageRow, SessionRow } from '../store/store.ts'
+import type { MessageRow } from '../store/events.ts'
+import type { SessionRow } from '../store/session-row.ts'
 
 /** Times as the origin API's clients parse them: with an offset, not `Z`. */
 export const originTime = (ms: number): string => new Date(ms).toISOString().replace('Z', '+00:00')

@@ -1,7 +1,7 @@
 import { ApiError } from '@troupe/protocol/error'
 import type { ContentBlock } from '@troupe/protocol/event'
 import { uuidToId } from '@troupe/protocol/ids'
-import type { NewEvent } from '../store/store.ts'
+import type { NewEvent } from '../store/events.ts'
 
 /** What of a transcript is taken, at most. */
 export const MAX_ENTRIES = 50_000

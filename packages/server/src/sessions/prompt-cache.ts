@@ -1,6 +1,6 @@
 import type { PromptCache } from '@troupe/protocol/turn'
 import { createHash } from 'node:crypto'
-import type { CachePrefix, SessionRow } from '../store/store.ts'
+import type { CachePrefix, SessionRow } from '../store/session-row.ts'
 
 /** What one request used of the cache. */
 interface Use {

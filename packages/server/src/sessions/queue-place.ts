@@ -1,5 +1,5 @@
 import { ApiError } from '@troupe/protocol/error'
-import type { SessionPatch, SessionRow } from '../store/store.ts'
+import type { SessionPatch, SessionRow } from '../store/session-row.ts'
 
 /**
  * What of a session's place in the queue a request changes; null: nothing. Throws `session_running` and

@@ -1,6 +1,8 @@
 import type { Queue } from '@troupe/protocol/queue'
 import { iso, isoOr } from '../log/wire.ts'
-import type { QueuePlace, SessionRow, Store } from '../store/store.ts'
+import type { QueuePlace } from '../store/queue.ts'
+import type { SessionRow } from '../store/session-row.ts'
+import type { Store } from '../store/store.ts'
 
 /** What keeps the next session from being taken. */
 export type Hold = 'waiting_for_slot' | 'waiting_for_memory' | 'model_backoff'

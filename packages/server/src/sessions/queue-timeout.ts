@@ -1,6 +1,7 @@
 import { ApiError } from '@troupe/protocol/error'
 import type { SessionError } from '@troupe/protocol/event'
-import { NO_USAGE, type TurnRow } from '../store/store.ts'
+import { NO_USAGE } from '../store/usage.ts'
+import type { TurnRow } from '../store/turns.ts'
 import { changeSession, type Decision, type SessionState } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import { endTurn } from './end-turn.ts'

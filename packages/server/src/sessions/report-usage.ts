@@ -1,5 +1,6 @@
 import type { UsageRow, UsageTotals } from '@troupe/protocol/usage-report'
-import { NO_USAGE, type Store } from '../store/store.ts'
+import { NO_USAGE } from '../store/usage.ts'
+import type { Store } from '../store/store.ts'
 import type { UsageFilter, UsageGroup, UsageSums } from '../store/ledger.ts'
 import { addUsage, addUsd, money, tokensToWire, usdToWire } from './usage-totals.ts'
 

@@ -1,5 +1,5 @@
 import { newId } from '@troupe/protocol/ids'
-import type { TurnRow } from '../store/store.ts'
+import type { TurnRow } from '../store/turns.ts'
 import type { Decision, SessionState } from './change-session.ts'
 import { endTurn, type TurnOutcome } from './end-turn.ts'
 import { newEvent } from './new-event.ts'

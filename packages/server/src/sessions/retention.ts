@@ -1,5 +1,7 @@
 import type { Retention, RetentionParam } from '@troupe/protocol/retention'
-import type { SessionOptions, SessionRow, Store } from '../store/store.ts'
+import type { SessionOptions } from '../store/session-options.ts'
+import type { SessionRow } from '../store/session-row.ts'
+import type { Store } from '../store/store.ts'
 
 /** What a session says of how long it is kept; absent: nothing. */
 export type OwnRetention = NonNullable<SessionOptions['retention']>

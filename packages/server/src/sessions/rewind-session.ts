@@ -1,7 +1,7 @@
 import type { Rewind, RewindSession } from '@troupe/protocol/branch'
 import { ApiError } from '@troupe/protocol/error'
 import type { RestorePlan } from '../snapshots/restore.ts'
-import type { SessionPatch, SessionRow } from '../store/store.ts'
+import type { SessionPatch, SessionRow } from '../store/session-row.ts'
 import { type BranchPoint, branchPoint } from './branch-point.ts'
 import { changeSession, requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'

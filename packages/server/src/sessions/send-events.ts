@@ -5,7 +5,7 @@ import { type InputEvent, type SystemMessage, UserInterrupt, UserMessage } from 
 import { newId, uuidToId } from '@troupe/protocol/ids'
 import type { Delivery } from '@troupe/protocol/input'
 import type { z } from 'zod'
-import type { EventRow } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
 import { assertCanRun } from './admission.ts'
 import { changeSession, type Decision, requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'

@@ -4,7 +4,7 @@ import { chmod, mkdir, readdir, readlink, realpath, rm, symlink } from 'node:fs/
 import { type AgentUser, isGuarded } from '../lib/agent-user.ts'
 import { removeTree as removeSafely } from '../lib/remove-tree.ts'
 import { basename, dirname, join } from 'node:path'
-import type { SessionOptions } from '../store/store.ts'
+import type { SessionOptions } from '../store/session-options.ts'
 import { sessionPaths } from './admission.ts'
 import { forgetWorktree } from './worktree.ts'
 import { temporaryRoot } from './temporary-root.ts'

@@ -6,7 +6,7 @@ import { isTaken, mountFile, OUT_OF_REACH, unmountFile } from '../files/mount-fi
 import { defaultMountPath, mountParts } from '../files/mount-path.ts'
 import type { RepositoryRow } from '../store/repositories.ts'
 import { FileGone, type ResourceRow } from '../store/resources.ts'
-import type { SessionRow } from '../store/store.ts'
+import type { SessionRow } from '../store/session-row.ts'
 import { type Caller, holds } from './caller.ts'
 import { changeSession, requireSession } from './change-session.ts'
 import type { SessionContext } from './context.ts'

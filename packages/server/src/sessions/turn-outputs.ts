@@ -1,7 +1,7 @@
 import { type Collected, collectOutputs } from '../files/collect-outputs.ts'
 import { removeUnneeded } from '../files/find-file.ts'
 import type { FileRow } from '../store/files.ts'
-import type { SessionRow } from '../store/store.ts'
+import type { SessionRow } from '../store/session-row.ts'
 import type { Decision } from './change-session.ts'
 import type { SessionContext } from './context.ts'
 import { mergeDecisions } from './merge-decisions.ts'

@@ -1,6 +1,6 @@
 import type { Usage } from '@troupe/protocol/turn'
 import { type LedgerEntry, NANOS, toNanos } from '../store/ledger.ts'
-import { NO_USAGE, type UsageTotals } from '../store/store.ts'
+import { NO_USAGE, type UsageTotals } from '../store/usage.ts'
 
 /** Sums money in whole billionths of a dollar, so that sums of sums agree to the last digit. */
 export const addUsd = (a: number, b: number): number => (toNanos(a) + toNanos(b)) / NANOS

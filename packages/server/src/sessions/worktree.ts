@@ -6,7 +6,8 @@ import { lstat, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, isAbsolute, join } from 'node:path'
 import { promisify } from 'node:util'
 import { removeTree } from '../lib/remove-tree.ts'
-import type { SessionOptions, SessionRow } from '../store/store.ts'
+import type { SessionOptions } from '../store/session-options.ts'
+import type { SessionRow } from '../store/session-row.ts'
 import { sessionPaths } from './admission.ts'
 
 /** Milliseconds that git may take to answer a question. */

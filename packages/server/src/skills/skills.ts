@@ -10,7 +10,7 @@ import {
   type SkillStore,
   type SkillVersionRow,
 } from '../store/skills.ts'
-import type { SessionChange } from '../store/store.ts'
+import type { SessionChange } from '../store/session-change.ts'
 import type { SkillContent } from './skill-content.ts'
 
 export interface SkillContext {

@@ -1,5 +1,5 @@
 import type { AgentDefinition } from '@troupe/protocol/saved-agent'
-import type { SessionChange } from './store.ts'
+import type { Effect } from './idempotency.ts'
 
 /** A saved agent at one version. */
 export interface AgentRow {
@@ -38,8 +38,6 @@ export interface AgentFilter {
   createdAt?: { gt?: number; gte?: number; lt?: number; lte?: number } | undefined
   includeArchived?: boolean | undefined
 }
-
-type Effect = SessionChange['effect']
 
 /** There are as many agents, or versions of one, as there may be. */
 export class AgentLimit extends Error {

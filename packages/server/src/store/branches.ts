@@ -1,6 +1,8 @@
 import { copySession } from './copy-session.ts'
 import { transcriptCut } from './transcript-cut.ts'
-import { type Committed, ExternalIdTaken, type SessionChange, type SessionRow } from './store.ts'
+import type { Committed, SessionChange } from './session-change.ts'
+import { ExternalIdTaken } from './errors.ts'
+import type { SessionRow } from './session-row.ts'
 import type { SqliteAccess } from './sqlite-webhooks.ts'
 
 /** A snapshot of a session's workdir, or why there is none. Erased with the session. */
@@ -41,17 +43,6 @@ export interface ForkPlan {
   dropped: string[]
   /** An entry as it stands in the fork. */
   rewrite(body: string): string
-}
-
-/** What a rewind does to a session, besides its event. */
-export interface RewindChange {
-  eventId: string
-  toSeq: number
-  conversation: boolean
-  /** Entries of inputs that are undone: the first of them, and what follows it, goes. Null: the transcript stays. */
-  dropped: string[] | null
-  /** The snapshot that the workdir is set back to; undefined: it is left alone. */
-  commit: string | null | undefined
 }
 
 /** A workdir that is to be set back, and may be half. */

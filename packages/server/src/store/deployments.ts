@@ -1,6 +1,6 @@
 import type { CreateDeployment, ScheduleParam } from '@troupe/protocol/deployment'
 import type { ResourceParam } from '@troupe/protocol/resource'
-import type { SessionChange } from './store.ts'
+import type { Effect } from './idempotency.ts'
 
 /** A deployment: what to start, and when. */
 export interface DeploymentRow {
@@ -63,7 +63,6 @@ export interface RunWrite {
   pause?: DeploymentRow['pausedReason']
 }
 
-type Effect = SessionChange['effect']
 type Range = { gt?: number; gte?: number; lt?: number; lte?: number }
 type After = { at: number; id: string } | null
 

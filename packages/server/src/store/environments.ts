@@ -1,5 +1,5 @@
 import type { EnvironmentConfig } from '@troupe/protocol/environment'
-import type { SessionChange } from './store.ts'
+import type { Effect } from './idempotency.ts'
 
 /** A named way to run sessions. */
 export interface EnvironmentRow {
@@ -25,8 +25,6 @@ export class EnvironmentLimit extends Error {
 export class EnvironmentChanged extends Error {
   override readonly name = 'EnvironmentChanged'
 }
-
-type Effect = SessionChange['effect']
 
 /** The part of the store's contract that is about environments. Sessions keep copies: nothing here is read for them later. */
 export interface EnvironmentStore {

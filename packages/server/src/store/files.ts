@@ -1,4 +1,4 @@
-import type { SessionChange } from './store.ts'
+import type { Effect } from './idempotency.ts'
 
 /** A file that lies whole in the data folder, under its id. Never changed. */
 export interface FileRow {
@@ -18,8 +18,6 @@ export interface FileRow {
 export class FileLimit extends Error {
   override readonly name = 'FileLimit'
 }
-
-type Effect = SessionChange['effect']
 
 /** The part of the store's contract that is about files: what is known of them, not what is in them. */
 export interface FileStore {

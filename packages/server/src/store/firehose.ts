@@ -1,5 +1,5 @@
 import type { SqliteAccess } from './sqlite-webhooks.ts'
-import type { EventRow } from './store.ts'
+import type { EventRow } from './events.ts'
 
 /** Outbox rows looked at for one page, at most: what a reader of one workspace passes over is bounded by it. */
 const LOOKED_AT = 200

@@ -1,6 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { setTimeout as delay } from 'node:timers/promises'
-import { StorageUnavailable } from './store.ts'
+import { StorageUnavailable } from './errors.ts'
 
 interface Job<T = unknown> {
   run: () => T

@@ -1,5 +1,5 @@
 import type { Policy, ScopeName } from '@troupe/protocol/access'
-import type { SessionChange } from './store.ts'
+import type { Effect } from './idempotency.ts'
 
 export interface KeyRow {
   id: string
@@ -50,7 +50,6 @@ export interface TokenRow {
   expiresAt: number
 }
 
-type Effect = SessionChange['effect']
 type From = { at: number; id: string } | null
 
 /** There are as many as there may be. */

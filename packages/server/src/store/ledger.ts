@@ -1,5 +1,5 @@
 import type { Statement } from 'better-sqlite3'
-import type { UsageTotals } from './store.ts'
+import type { UsageTotals } from './usage.ts'
 
 /**
  * What one turn used of one model on one day (UTC): the unit of the accounts. Written as absolute figures under
@@ -46,6 +46,14 @@ export interface UsageSums {
   guessedUsd: number
   modelRequests: number
   turns: number
+}
+
+/** The part of the store's contract that reads the accounts. They are written by changes. */
+export interface LedgerStore {
+  /** What a turn has used so far, by model and day. */
+  readTurnLedger(turnId: string): Promise<LedgerEntry[]>
+  /** Sums of the ledger by group. Takes time for each entry in the range, and lets others work in between. */
+  sumUsage(filter: UsageFilter, groups: readonly UsageGroup[]): AsyncGenerator<UsageSums[], void, void>
 }
 
 /** Money is kept in billionths of a dollar: whole numbers, so that sums are exact in any order. */

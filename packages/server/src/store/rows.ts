@@ -1,13 +1,8 @@
 import type { EventsTable, SessionsTable, TurnsTable } from './schema.ts'
-import {
-  type EventRow,
-  NO_USAGE,
-  type SessionPatch,
-  type SessionRow,
-  type TurnPatch,
-  type TurnRow,
-  type UsageTotals,
-} from './store.ts'
+import type { EventRow } from './events.ts'
+import { NO_USAGE, type UsageTotals } from './usage.ts'
+import type { SessionPatch, SessionRow } from './session-row.ts'
+import type { TurnPatch, TurnRow } from './turns.ts'
 
 const parse = <T>(text: string): T => JSON.parse(text) as T
 const parseOr = <T>(text: string | null): T | null => (text === null ? null : (JSON.parse(text) as T))

@@ -1,4 +1,4 @@
-import type { SessionChange } from './store.ts'
+import type { Effect } from './idempotency.ts'
 
 export interface SkillRow {
   id: string
@@ -40,7 +40,6 @@ export class LastVersion extends Error {
   override readonly name = 'LastVersion'
 }
 
-type Effect = SessionChange['effect']
 export interface SkillPlace {
   at: number
   id: string

@@ -10,7 +10,7 @@ import {
 } from './approvals.ts'
 import type { GroupCommit } from './group-commit.ts'
 import { sql } from './query.ts'
-import type { SessionChange } from './store.ts'
+import type { SessionChange } from './session-change.ts'
 
 /** How the store runs SQL: prepared once, within its transactions where it writes. */
 export interface SqlRunner {

@@ -2,7 +2,7 @@ import type { Policy, ScopeName } from '@troupe/protocol/access'
 import { NANOS } from './ledger.ts'
 import { AccessLimit, type KeyRow, type KeyStore, type TokenRow, type WorkspaceRow } from './keys.ts'
 import type { SqliteAccess } from './sqlite-webhooks.ts'
-import type { SessionChange } from './store.ts'
+import type { Effect } from './idempotency.ts'
 
 type Row = Record<string, never>
 
@@ -60,7 +60,7 @@ export function sqliteKeys({ statement, write, noteEffect }: SqliteAccess): KeyS
     const row = get('select * from workspaces where id = ?', id)
     return row ? workspaceFromRow(row) : null
   }
-  const done = <T>(effect: SessionChange['effect'], value: T): T => {
+  const done = <T>(effect: Effect | undefined, value: T): T => {
     if (effect) noteEffect(effect)
     return value
   }

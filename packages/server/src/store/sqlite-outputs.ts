@@ -1,6 +1,6 @@
 import type { OutputRow, OutputStore } from './outputs.ts'
 import type { SqliteAccess } from './sqlite-webhooks.ts'
-import type { SessionChange } from './store.ts'
+import type { SessionChange } from './session-change.ts'
 
 /** Files that an agent left are files like others, of a session and a turn. */
 export const OUTPUTS_MIGRATION = `

@@ -1,6 +1,6 @@
 import { FileGone, type ResourceRow, type ResourceStore } from './resources.ts'
 import type { SqliteAccess } from './sqlite-webhooks.ts'
-import type { SessionChange } from './store.ts'
+import type { SessionChange } from './session-change.ts'
 
 export const RESOURCES_MIGRATION = `
   create table session_resources (

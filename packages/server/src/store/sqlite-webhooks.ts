@@ -1,5 +1,5 @@
 import type { Statement } from 'better-sqlite3'
-import type { SessionChange } from './store.ts'
+import type { Effect } from './idempotency.ts'
 import { deliveryQueries } from './webhook-deliveries.ts'
 import { endpointQueries } from './webhook-endpoints.ts'
 import { outboxQueries } from './webhook-outbox.ts'
@@ -9,7 +9,7 @@ import type { WebhookStore } from './webhooks.ts'
 export interface SqliteAccess {
   statement(text: string): Statement
   write<T>(run: () => T): Promise<T>
-  noteEffect(effect: NonNullable<SessionChange['effect']>): void
+  noteEffect(effect: Effect): void
 }
 
 export const sqliteWebhooks = (access: SqliteAccess): WebhookStore => ({

@@ -10,7 +10,7 @@ import { sqliteKeys } from './sqlite-keys.ts'
 import { GroupCommit } from './group-commit.ts'
 import { type LedgerEntry, readTurnLedger, type UsageFilter, type UsageGroup, writeLedger } from './ledger.ts'
 import { MIGRATIONS } from './migrations.ts'
-import { SqliteQueue } from './queue.ts'
+import { SqliteQueue } from './sqlite-queue.ts'
 import {
   eventFromRow,
   patchToColumns,
@@ -41,26 +41,15 @@ import { sqliteOutputs, writeOutputs } from './sqlite-outputs.ts'
 import { type SqliteAccess, sqliteWebhooks } from './sqlite-webhooks.ts'
 import type { EventsTable, SessionsTable, Tables, ThreadsTable, TurnsTable } from './schema.ts'
 import { sumLedger } from './sum-ledger.ts'
-import {
-  type ClaimLimits,
-  type Committed,
-  type EventFilter,
-  type EventRow,
-  ExternalIdTaken,
-  type IdempotencyRecord,
-  type MessageRow,
-  NoSuchSession,
-  type Position,
-  QueueFull,
-  type QueuePlace,
-  type QueueView,
-  type SessionChange,
-  type SessionFilter,
-  type SessionRow,
-  StaleEpoch,
-  type Store,
-  VersionConflict,
-} from './store.ts'
+import type { ClaimLimits } from './leases.ts'
+import type { Committed, SessionChange } from './session-change.ts'
+import type { EventFilter, EventRow, MessageRow } from './events.ts'
+import { ExternalIdTaken, NoSuchSession, QueueFull, StaleEpoch, VersionConflict } from './errors.ts'
+import type { IdempotencyRecord } from './idempotency.ts'
+import type { Position, SessionFilter } from './sessions.ts'
+import type { QueuePlace, QueueView } from './queue.ts'
+import type { SessionRow } from './session-row.ts'
+import type { Store } from './store.ts'
 import type { AgentStore } from './agents.ts'
 import { type FirehoseStore, sqliteFirehose } from './firehose.ts'
 import type { DeploymentStore } from './deployments.ts'
@@ -68,7 +57,7 @@ import { sqliteDeployments, writeRun } from './sqlite-deployments.ts'
 import { searchWhere } from './search.ts'
 import { sqliteTotals, type TotalsStore } from './totals.ts'
 import type { WebhookStore } from './webhooks.ts'
-import { outsideOfThreads, RUNNING_THREADS, threadFromRow, threadsPage, threadWrites } from './threads.ts'
+import { outsideOfThreads, RUNNING_THREADS, threadFromRow, threadsPage, threadWrites } from './sqlite-threads.ts'
 
 /** What is erased with a session. */
 const TABLES_OF_A_SESSION = [

@@ -1,4 +1,4 @@
-import type { SessionChange } from './store.ts'
+import type { Effect } from './idempotency.ts'
 import type { SqliteAccess } from './sqlite-webhooks.ts'
 import { endpointFromRow, type EndpointsTable } from './webhook-rows.ts'
 import { EndpointLimit, type EndpointRow, NoSuchWebhook, type WebhookStore } from './webhooks.ts'
@@ -26,7 +26,7 @@ export function endpointQueries({ statement, write, noteEffect }: SqliteAccess):
       `update webhook_cursor set n = max(n, ?)
        where not exists (select 1 from webhook_endpoints where status = 'enabled')`,
     ).run(n)
-  const done = (effect: SessionChange['effect']) => {
+  const done = (effect: Effect | undefined) => {
     if (effect) noteEffect(effect)
   }
 

@@ -1,5 +1,5 @@
 import type { DeliveryStatus, WebhookNames } from '@troupe/protocol/webhook'
-import type { SessionChange } from './store.ts'
+import type { Effect } from './idempotency.ts'
 
 export type DisabledReason = 'requested' | 'gone' | 'redirected' | 'address_refused' | 'failing'
 
@@ -106,8 +106,6 @@ export interface DeliveryFilter {
   sessionId?: string | undefined
   createdAt?: { gt?: number; gte?: number; lt?: number; lte?: number } | undefined
 }
-
-type Effect = SessionChange['effect']
 
 /** There are as many endpoints as there may be. */
 export class EndpointLimit extends Error {

@@ -1,4 +1,4 @@
-import type { EventRow } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
 
 /** Types of events that spans are made of. */
 const TOLD =

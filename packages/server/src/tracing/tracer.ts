@@ -1,6 +1,7 @@
 import type { Logger } from '../lib/logger.ts'
 import type { CommitObserver } from '../log/event-log.ts'
-import type { EventRow, Store } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
+import type { Store } from '../store/store.ts'
 import type { SpanExporter } from './span-exporter.ts'
 import { formatTraceparent, traceOfTurn } from './trace-context.ts'
 import { slimEvent } from './slim-event.ts'

@@ -1,4 +1,6 @@
-import type { EventRow, SessionRow, TurnRow } from '../store/store.ts'
+import type { EventRow } from '../store/events.ts'
+import type { SessionRow } from '../store/session-row.ts'
+import type { TurnRow } from '../store/turns.ts'
 import type { Span } from './span.ts'
 import { spanIdOf, traceOfTurn, parseTraceparent } from './trace-context.ts'
 

@@ -3,7 +3,7 @@ import { newId } from '@troupe/protocol/ids'
 import { type CreateWebhookEndpoint, MAX_ENDPOINTS, type UpdateWebhookEndpoint } from '@troupe/protocol/webhook'
 import type { Clock } from '../lib/clock.ts'
 import { OUTBOX, type Wakeups } from '../log/wakeups.ts'
-import type { SessionChange } from '../store/store.ts'
+import type { SessionChange } from '../store/session-change.ts'
 import {
   EndpointLimit,
   type EndpointPatch,

@@ -2,14 +2,9 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DEFAULT_WORKSPACE } from '../../src/sessions/caller.ts'
 import type { LedgerEntry } from '../../src/store/ledger.ts'
-import {
-  ExternalIdTaken,
-  NO_USAGE,
-  NoSuchSession,
-  StaleEpoch,
-  type Store,
-  VersionConflict,
-} from '../../src/store/store.ts'
+import { ExternalIdTaken, NoSuchSession, StaleEpoch, VersionConflict } from '../../src/store/errors.ts'
+import { NO_USAGE } from '../../src/store/usage.ts'
+import type { Store } from '../../src/store/store.ts'
 import { change, event, sessionRow, threadRow, turnRow } from '../support/rows.ts'
 
 /** Limits that limit nothing. */

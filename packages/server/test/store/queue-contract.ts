@@ -1,7 +1,10 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DEFAULT_WORKSPACE } from '../../src/sessions/caller.ts'
-import { type ClaimLimits, QueueFull, type SessionRow, type Store } from '../../src/store/store.ts'
+import type { ClaimLimits } from '../../src/store/leases.ts'
+import { QueueFull } from '../../src/store/errors.ts'
+import type { SessionRow } from '../../src/store/session-row.ts'
+import type { Store } from '../../src/store/store.ts'
 import { change, sessionRow } from '../support/rows.ts'
 
 const FREE: ClaimLimits = { slots: 10_000, perKey: 10_000 }

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { newId } from '@troupe/protocol/ids'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { RetentionPlace } from '../../src/store/retention.ts'
-import type { SessionRow, Store } from '../../src/store/store.ts'
+import type { SessionRow } from '../../src/store/session-row.ts'
+import type { Store } from '../../src/store/store.ts'
 import { change, sessionRow } from '../support/rows.ts'
 
 /** What every store keeps about sessions whose time is over. `open` has a server that keeps sessions for `serverMs`. */

@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { newId } from '@troupe/protocol/ids'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { ClaimLimits, SessionRow, Store } from '../../src/store/store.ts'
+import type { ClaimLimits } from '../../src/store/leases.ts'
+import type { SessionRow } from '../../src/store/session-row.ts'
+import type { Store } from '../../src/store/store.ts'
 import { change, keyRow, sessionRow } from '../support/rows.ts'
 
 const FREE: ClaimLimits = { slots: 10_000, perKey: 10_000 }

@@ -1,6 +1,7 @@
 import { newId } from '@troupe/protocol/ids'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type SessionRow, type Store } from '../../src/store/store.ts'
+import type { SessionRow } from '../../src/store/session-row.ts'
+import type { Store } from '../../src/store/store.ts'
 import { change, event, sessionRow } from '../support/rows.ts'
 import { endpointRow } from '../support/webhook-rows.ts'
 

@@ -1,14 +1,12 @@
 import { newId } from '@troupe/protocol/ids'
 import type { KeyRow } from '../../src/store/keys.ts'
 import { resolveAgent } from '../../src/agents/resolve-agent.ts'
-import {
-  type NewEvent,
-  NO_USAGE,
-  type SessionChange,
-  type SessionRow,
-  type ThreadRow,
-  type TurnRow,
-} from '../../src/store/store.ts'
+import type { NewEvent } from '../../src/store/events.ts'
+import { NO_USAGE } from '../../src/store/usage.ts'
+import type { SessionChange } from '../../src/store/session-change.ts'
+import type { SessionRow } from '../../src/store/session-row.ts'
+import type { ThreadRow } from '../../src/store/threads.ts'
+import type { TurnRow } from '../../src/store/turns.ts'
 
 /** A session as it is before its first change. */
 export function sessionRow(fields: Partial<SessionRow> = {}): SessionRow {

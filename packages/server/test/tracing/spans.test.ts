@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { silentLogger } from '../../src/lib/logger.ts'
-import type { EventRow, Store } from '../../src/store/store.ts'
+import type { EventRow } from '../../src/store/events.ts'
+import type { Store } from '../../src/store/store.ts'
 import { slimEvent } from '../../src/tracing/slim-event.ts'
 import type { Span } from '../../src/tracing/span.ts'
 import { SpanExporter } from '../../src/tracing/span-exporter.ts'

@@ -18,7 +18,7 @@ import { deleteSession, MAX_PRUNE, pruneSessions } from '../../sessions/edit-ses
 import { type Execute, execute, OriginRefusal } from '../../sessions/execute.ts'
 import { originError, originMessage, originSession, originStatus } from '../../sessions/origin-view.ts'
 import { requiredActions } from '../../sessions/session-status.ts'
-import type { SessionRow } from '../../store/store.ts'
+import type { SessionRow } from '../../store/session-row.ts'
 import * as check from '../fastapi.ts'
 import type { RouteContext, Server } from '../server.ts'
 
