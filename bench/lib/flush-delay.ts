@@ -1,5 +1,5 @@
 import Sqlite from 'better-sqlite3'
-import { openSqliteStore, SqliteStore } from '../../packages/server/src/store/sqlite.ts'
+import { openSqliteStore, sqliteStore } from '../../packages/server/src/store/sqlite.ts'
 import type { Store } from '../../packages/server/src/store/store.ts'
 
 /**
@@ -26,7 +26,7 @@ export function openDelayedStore(file: string, delay: FlushDelay | null): Store 
     if (sql === 'commit') Atomics.wait(sleeper, 0, 0, delay.ms)
     return db
   }
-  return new SqliteStore(db)
+  return sqliteStore(db)
 }
 
 const WRITES = new Set<PropertyKey>(['createSession', 'commit'])

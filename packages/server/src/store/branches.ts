@@ -3,7 +3,7 @@ import { transcriptCut } from './transcript-cut.ts'
 import type { Committed, SessionChange } from './session-change.ts'
 import { ExternalIdTaken } from './errors.ts'
 import type { SessionRow } from './session-row.ts'
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 
 /** A snapshot of a session's workdir, or why there is none. Erased with the session. */
 export interface SnapshotRow {

@@ -1,4 +1,4 @@
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 import type { EventRow } from './events.ts'
 
 /** Outbox rows looked at for one page, at most: what a reader of one workspace passes over is bounded by it. */

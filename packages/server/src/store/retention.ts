@@ -1,4 +1,4 @@
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 
 /** How long a session is kept, in ms after its last change; null: for ever. `source`: who says so. */
 export interface Ttl {

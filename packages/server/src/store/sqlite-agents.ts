@@ -1,6 +1,6 @@
 import type { AgentDefinition } from '@troupe/protocol/saved-agent'
 import { AgentChanged, AgentLimit, type AgentRow, type AgentStore } from './agents.ts'
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 
 /** `agents` says which there are and at which version they stand, `agent_versions` what each version holds. */
 export const AGENTS_MIGRATION = `

@@ -1,5 +1,3 @@
-import type { Statement } from 'better-sqlite3'
-import type { Compilable } from 'kysely'
 import {
   approvalFromRow,
   type ApprovalsTable,
@@ -8,19 +6,12 @@ import {
   grantFromRow,
   type GrantsTable,
 } from './approvals.ts'
-import type { GroupCommit } from './group-commit.ts'
 import { sql } from './query.ts'
 import type { SessionChange } from './session-change.ts'
-
-/** How the store runs SQL: prepared once, within its transactions where it writes. */
-export interface SqlRunner {
-  statement(text: string): Statement
-  run(query: Compilable): void
-  all<T>(query: Compilable): T[]
-}
+import type { SqliteAccess } from './sqlite-access.ts'
 
 /** The approvals and grants of a change; called inside its transaction. */
-export function writeApprovals({ statement, run }: SqlRunner, change: SessionChange): void {
+export function writeApprovals({ statement, run }: SqliteAccess, change: SessionChange): void {
   for (const row of change.newApprovals ?? []) run(sql.insertInto('approvals').values(approvalToRow(row)))
   for (const { id, patch } of change.approvals ?? []) {
     const row = statement('select * from approvals where id = ? and session_id = ?').get(id, change.sessionId)
@@ -35,7 +26,7 @@ export function writeApprovals({ statement, run }: SqlRunner, change: SessionCha
     ).run(grant.id, grant.sessionId, grant.agentId, grant.rule, grant.actor, grant.createdAt, change.sessionId)
 }
 
-export function sqliteApprovals({ statement, all }: SqlRunner, writer: GroupCommit): ApprovalStore {
+export function sqliteApprovals({ statement, all, write }: SqliteAccess): ApprovalStore {
   return {
     async read(id) {
       const row = statement('select * from approvals where id = ?').get(id)
@@ -94,8 +85,6 @@ export function sqliteApprovals({ statement, all }: SqlRunner, writer: GroupComm
     },
 
     deleteGrant: (workspaceId, id) =>
-      writer.write(
-        () => statement('delete from grants where workspace_id = ? and id = ?').run(workspaceId, id).changes > 0,
-      ),
+      write(() => statement('delete from grants where workspace_id = ? and id = ?').run(workspaceId, id).changes > 0),
   }
 }

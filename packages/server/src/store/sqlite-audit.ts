@@ -3,7 +3,7 @@ import { newId } from '@troupe/protocol/ids'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Actor, AuditRow, AuditStore } from './audit.ts'
 import { auditTriggers } from './audited.ts'
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 
 export const AUDIT_MIGRATION = `
   create table audit_events (

@@ -8,7 +8,7 @@ import {
   type RunWrite,
   TickTaken,
 } from './deployments.ts'
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 
 /** No two runs have the same tick. */
 export const DEPLOYMENTS_MIGRATION = `

@@ -1,6 +1,6 @@
 import { sql as raw } from 'kysely'
 import { EnvironmentChanged, EnvironmentLimit, type EnvironmentRow, type EnvironmentStore } from './environments.ts'
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 
 /** Environments, and by which one sessions are listed: what it was stands in the options of each. */
 export const ENVIRONMENTS_MIGRATION = `

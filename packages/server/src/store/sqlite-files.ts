@@ -1,5 +1,5 @@
 import { FileLimit, type FileRow, type FileStore } from './files.ts'
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 
 /** What lies in the data folder's `files`, each under its id. */
 export const FILES_MIGRATION = `

@@ -1,7 +1,7 @@
 import type { Policy, ScopeName } from '@troupe/protocol/access'
 import { NANOS } from './ledger.ts'
 import { AccessLimit, type KeyRow, type KeyStore, type TokenRow, type WorkspaceRow } from './keys.ts'
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 import type { Effect } from './idempotency.ts'
 
 type Row = Record<string, never>

@@ -1,5 +1,5 @@
 import type { OutputRow, OutputStore } from './outputs.ts'
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 import type { SessionChange } from './session-change.ts'
 
 /** Files that an agent left are files like others, of a session and a turn. */

@@ -3,7 +3,7 @@ import { sessionFromRow } from './rows.ts'
 import { cappedNow, hasCaps, isOver, KEPT_BACK, LANE_IS_FREE, type RunningCaps } from './running-caps.ts'
 import type { SessionsTable } from './schema.ts'
 import type { ClaimLimits } from './leases.ts'
-import type { QueueKey, QueuePlace, QueueView } from './queue.ts'
+import type { QueueKey, QueuePlace, QueueStore, QueueView } from './queue.ts'
 import type { SessionRow } from './session-row.ts'
 
 /** Places in the queue are told up to here. */
@@ -201,3 +201,24 @@ const lists = ({ keys, workspaces }: RunningCaps) => ({
   keys: JSON.stringify(keys),
   workspaces: JSON.stringify(workspaces),
 })
+
+/** The queries of the line as the store's contract has them. */
+export function queueQueries(queue: SqliteQueue): QueueStore {
+  return {
+    async queuePlace(session, perKey) {
+      return queue.place(session, perKey)
+    },
+
+    async queueDepth() {
+      return queue.depth()
+    },
+
+    async readQueue(workspaceId, limit, perKey) {
+      return queue.view(workspaceId, limit, perKey)
+    },
+
+    async findOverdue(at, limit) {
+      return { ids: queue.overdue(at, limit), next: queue.nextOverdue() }
+    },
+  }
+}

@@ -1,5 +1,5 @@
 import type { RepositoryChanges, RepositoryRow, RepositoryStore } from './repositories.ts'
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 
 /** Tokens lie here as they are, because git must be given them; who reads this file reads everything. */
 export const REPOSITORIES_MIGRATION = `

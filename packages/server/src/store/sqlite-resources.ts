@@ -1,5 +1,5 @@
 import { FileGone, type ResourceRow, type ResourceStore } from './resources.ts'
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 import type { SessionChange } from './session-change.ts'
 
 export const RESOURCES_MIGRATION = `

@@ -7,7 +7,7 @@ import {
   type SkillStore,
   type SkillVersionRow,
 } from './skills.ts'
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 
 export const SKILLS_MIGRATION = `
   create table skills (

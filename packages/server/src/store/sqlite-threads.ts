@@ -2,7 +2,8 @@ import type { Compilable, ExpressionBuilder } from 'kysely'
 import { sql } from './query.ts'
 import type { Tables, ThreadsTable } from './schema.ts'
 import type { SessionChange } from './session-change.ts'
-import type { ThreadPatch, ThreadRow, ThreadStatus } from './threads.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
+import type { ThreadPatch, ThreadRow, ThreadStatus, ThreadStore } from './threads.ts'
 
 const parseOr = <T>(text: string | null): T | null => (text === null ? null : (JSON.parse(text) as T))
 const jsonOr = (value: unknown): string | null => (value === null || value === undefined ? null : JSON.stringify(value))
@@ -82,7 +83,7 @@ export function threadWrites({ newThreads = [], threads = [], at }: SessionChang
 /** Written out, because a partial index serves only a query that says its condition. */
 export const RUNNING_THREADS = `select * from threads where session_id = ? and status = 'running' order by created_at, id`
 
-export function threadsPage(
+function threadsPage(
   sessionId: string,
   statuses: ThreadStatus[] | undefined,
   order: 'asc' | 'desc',
@@ -101,4 +102,18 @@ export function threadsPage(
 /** The view of the session's own agent: its own events, and what is told about subagents. */
 export function outsideOfThreads(eb: ExpressionBuilder<Tables, 'events'>) {
   return eb.or([eb('thread_id', 'is', null), eb('type', 'like', 'session.thread%')])
+}
+
+export function sqliteThreads({ statement, all }: SqliteAccess): ThreadStore {
+  return {
+    async readThread(sessionId, threadId) {
+      const row = statement('select * from threads where id = ? and session_id = ?').get(threadId, sessionId)
+      return row ? threadFromRow(row as ThreadsTable) : null
+    },
+
+    async listThreads(sessionId, statuses, order, limit, after) {
+      const rows = all<ThreadsTable>(threadsPage(sessionId, statuses, order, limit + 1, after))
+      return { rows: rows.slice(0, limit).map(threadFromRow), more: rows.length > limit }
+    },
+  }
 }

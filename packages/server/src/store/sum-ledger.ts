@@ -1,4 +1,5 @@
-import { NANOS, type Prepare, type USAGE_GROUPS, type UsageFilter, type UsageGroup, type UsageSums } from './ledger.ts'
+import { NANOS, type USAGE_GROUPS, type UsageFilter, type UsageGroup, type UsageSums } from './ledger.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 
 interface SumRow extends Record<string, string | number | null> {
   input: number
@@ -34,7 +35,7 @@ const SUMS = `sum(input_tokens) as input, sum(output_tokens) as output, sum(cach
  * once, on its first day in the report; where days are grouped, on each of them.
  */
 export function* sumLedger(
-  prepare: Prepare,
+  prepare: SqliteAccess['statement'],
   filter: UsageFilter,
   groups: readonly UsageGroup[],
 ): Generator<UsageSums[], void, void> {

@@ -1,4 +1,4 @@
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 
 /** What is there now, over all workspaces. */
 export interface Totals {

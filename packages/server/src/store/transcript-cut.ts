@@ -1,4 +1,4 @@
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 
 /**
  * The place of the first entry of the transcript that has one of these uuids, before what announces it; null where

@@ -1,4 +1,4 @@
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 import { deliveryFromRow, type DeliveriesTable } from './webhook-rows.ts'
 import type { Attempt, AttemptNote, DeliveryFilter, WebhookStore } from './webhooks.ts'
 

@@ -1,5 +1,5 @@
 import type { Effect } from './idempotency.ts'
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 import { endpointFromRow, type EndpointsTable } from './webhook-rows.ts'
 import { EndpointLimit, type EndpointRow, NoSuchWebhook, type WebhookStore } from './webhooks.ts'
 

@@ -1,4 +1,5 @@
-import type { SqliteAccess } from './sqlite-webhooks.ts'
+import type { EventRow } from './events.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 import { outboxFromRow, type OutboxTable } from './webhook-rows.ts'
 import type { NewDelivery, WebhookStore } from './webhooks.ts'
 
@@ -70,4 +71,15 @@ export function outboxQueries({ statement, write, noteEffect }: SqliteAccess): O
         return queued
       }),
   }
+}
+
+/** Notes an event for those who are told of it; called inside its transaction. */
+export function writeOutbox(
+  statement: SqliteAccess['statement'],
+  row: Pick<EventRow, 'sessionId' | 'seq' | 'type' | 'createdAt' | 'id' | 'turnId' | 'threadId'>,
+): void {
+  statement(
+    `insert into outbox (workspace_id, session_id, seq, type, created_at, event_id, turn_id, thread_id)
+     values ((select workspace_id from sessions where id = ?), ?, ?, ?, ?, ?, ?, ?)`,
+  ).run(row.sessionId, row.sessionId, row.seq, row.type, row.createdAt, row.id, row.turnId, row.threadId)
 }
