@@ -100,7 +100,7 @@ describe.skipIf(mustSkip)('the pages of agents', () => {
     const folder = mkdtempSync(join(tmpdir(), 'troupe-agents-'))
     writeFileSync(join(folder, 'greeter.md'), '---\nname: Greeter\ndescription: Says hello\n---\nYou greet people.\n')
     stage = await setStage({ agents_dir: folder })
-  }, 120_000)
+  })
   afterAll(() => stage?.close())
 
   const agents = async () => (await stage.server.get<{ data: Agent[] }>('/v1/agents?include_archived=true')).data
@@ -157,7 +157,7 @@ describe.skipIf(mustSkip)('the pages of agents', () => {
     await page.getByText('This agent is archived.').waitFor()
     expect(await form.getByLabel('Name', { exact: true }).isDisabled()).toBe(true)
     expect(stage.troubles).toEqual([])
-  }, 120_000)
+  })
 
   test('U29 what somebody else saved meanwhile is said, and what was written stays until it is given up', async () => {
     const made = await stage.server.post<Agent>('/v1/agents', { name: 'Shared', system: 'One.' })
@@ -169,7 +169,7 @@ describe.skipIf(mustSkip)('the pages of agents', () => {
     expect(await page.getByLabel('System prompt').inputValue()).toBe('Mine.')
     await page.getByRole('button', { name: 'Show that one' }).click()
     expect(await page.getByLabel('System prompt').inputValue()).toBe('Theirs.')
-  }, 60_000)
+  })
 
   test('U30 an agent from a folder is shown with where it comes from, tried, and not changed', async () => {
     const phone = { locale: 'ja-JP', colorScheme: 'dark', viewport: { width: 390, height: 844 } } as const
@@ -185,5 +185,5 @@ describe.skipIf(mustSkip)('the pages of agents', () => {
     await page.getByRole('button', { name: '試す' }).click()
     await page.locator('.try-out .now [data-state="done"]').waitFor()
     expect(stage.troubles).toEqual([])
-  }, 60_000)
+  })
 })

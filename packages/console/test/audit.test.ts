@@ -6,7 +6,7 @@ describe.skipIf(mustSkip)('the page of the audit log', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage({ auth: 'on' })
-  }, 120_000)
+  })
   afterAll(() => stage?.close())
 
   const logIn = async (options: Parameters<Stage['open']>[1] = {}) => {
@@ -47,5 +47,5 @@ describe.skipIf(mustSkip)('the page of the audit log', () => {
     await seen(phone, 'audit-ja-dark-phone')
     expect(await phone.evaluate(() => document.documentElement.scrollWidth)).toBe(390)
     expect(stage.troubles).toEqual([])
-  }, 60_000)
+  })
 })

@@ -8,7 +8,7 @@ describe.skipIf(mustSkip)('branches in the session page', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage()
-  }, 120_000)
+  })
   afterAll(() => stage?.close())
 
   test('U27 a session is taken out, forked before a message, and set back after it was said what that changes', async () => {
@@ -52,5 +52,5 @@ describe.skipIf(mustSkip)('branches in the session page', () => {
     await dialog.waitFor({ state: 'detached' })
     expect(written()).toEqual([])
     expect(stage.troubles).toEqual([])
-  }, 90_000)
+  })
 })

@@ -11,7 +11,7 @@ describe.skipIf(mustSkip)('in a browser', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage()
-  }, 120_000)
+  })
   afterAll(() => stage?.close())
 
   const allowed = { agent: { type: 'inline', allowed_tools: ['Bash', 'Write'] } }

@@ -55,7 +55,7 @@ describe.skipIf(mustSkip)('what makes the console complete', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage({ auth: 'on' })
-  }, 120_000)
+  })
   afterAll(() => stage?.close())
 
   const logIn = async (path: string, options: Parameters<Stage['open']>[1] = {}) => {
@@ -100,7 +100,7 @@ describe.skipIf(mustSkip)('what makes the console complete', () => {
     expect(sessions.map(({ prompt }) => prompt)).toEqual(
       Array.from({ length: 2 }, () => 'It’s said: "Introduce yourself"; it\'s $HOME'),
     )
-  }, 60_000)
+  })
 
   test('U35 every change that the page asked for can be copied afterwards, and no key is among them', async () => {
     const { id } = await create('Introduce yourself')
@@ -115,7 +115,7 @@ describe.skipIf(mustSkip)('what makes the console complete', () => {
     expect(await dialog.locator('li').count()).toBe(1)
     expect(await dialog.innerText()).not.toContain('login')
     await seen(page, 'sent-en-light')
-  }, 60_000)
+  })
 
   test('U36 the transcript of a subagent is read on a page of its own, with the way back', async () => {
     const { id } = await create('Start a subagent', { agent: { type: 'inline', permission_mode: 'bypassPermissions' } })
@@ -141,7 +141,7 @@ describe.skipIf(mustSkip)('what makes the console complete', () => {
     await phone.locator('[data-thread]').waitFor()
     await seen(phone, 'thread-ja-phone')
     expect(await phone.evaluate(() => document.documentElement.scrollWidth)).toBe(390)
-  }, 60_000)
+  })
 
   test('U37 what was answered can be read afterwards: by whom, with which reason, as it was edited', async () => {
     const { id } = await create('Write a file')
@@ -163,5 +163,5 @@ describe.skipIf(mustSkip)('what makes the console complete', () => {
     await row.locator('.diff').waitFor()
     await seen(page, 'approvals-history-ja-light')
     expect(stage.troubles).toEqual([])
-  }, 60_000)
+  })
 })

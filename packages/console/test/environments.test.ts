@@ -46,7 +46,7 @@ describe.skipIf(mustSkip)('environments in the console', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage()
-  }, 120_000)
+  })
   afterAll(() => stage?.close())
 
   test('U42 an environment is made, changed without its values, used by a session that tells what it did, and archived', async () => {

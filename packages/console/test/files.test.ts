@@ -19,7 +19,7 @@ describe.skipIf(mustSkip)('the page of files', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage()
-  }, 120_000)
+  })
   afterAll(() => stage?.close())
 
   const files = async () => (await stage.server.get<{ data: { id: string; filename: string }[] }>('/v1/files')).data
@@ -80,7 +80,7 @@ describe.skipIf(mustSkip)('the page of files', () => {
     await row.waitFor({ state: 'detached' })
     expect(await files()).toHaveLength(1)
     expect(stage.troubles).toEqual([])
-  }, 90_000)
+  })
 
   test('U39 files are given to a session when it starts, and what its agent left is listed with it', async () => {
     const page = await stage.open('/files')
@@ -112,5 +112,5 @@ describe.skipIf(mustSkip)('the page of files', () => {
     await left.getByRole('link', { name: 'left by a session' }).click()
     await page.waitForURL(/\/s\/sesn_/)
     expect(stage.troubles).toEqual([])
-  }, 60_000)
+  })
 })

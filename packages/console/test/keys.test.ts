@@ -6,7 +6,7 @@ describe.skipIf(mustSkip)('the page of keys', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage({ auth: 'on' })
-  }, 120_000)
+  })
   afterAll(() => stage?.close())
 
   const logIn = async (page: Page, key: string) => {
@@ -57,7 +57,7 @@ describe.skipIf(mustSkip)('the page of keys', () => {
     await page.getByLabel('Show revoked keys too').check()
     await row.getByText('revoked').waitFor()
     expect(stage.troubles).toEqual([])
-  }, 60_000)
+  })
 
   test('U24 a page whose own key is revoked asks for another', async () => {
     const page = await stage.open('/keys', { locale: 'ja-JP', viewport: { width: 390, height: 844 } })
@@ -80,7 +80,7 @@ describe.skipIf(mustSkip)('the page of keys', () => {
     await other.getByRole('button', { name: 'Revoke', exact: true }).click()
     await other.locator('[data-form="login"]').waitFor()
     expect(stage.troubles).toEqual([])
-  }, 60_000)
+  })
 
   test('U25 a key that may not be given is refused in the form, which keeps what was written', async () => {
     const made = await fetch(`${stage.server.url}/v1/api_keys`, {
@@ -102,5 +102,5 @@ describe.skipIf(mustSkip)('the page of keys', () => {
     await theirs.locator('.scopes').getByText('operator', { exact: true }).click()
     await theirs.getByRole('dialog').getByRole('button', { name: 'Make a key' }).click()
     await theirs.locator('[data-secret]').waitFor()
-  }, 60_000)
+  })
 })

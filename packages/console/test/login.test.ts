@@ -5,7 +5,7 @@ describe.skipIf(mustSkip)('a server that asks for keys', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage({ auth: 'on' })
-  }, 120_000)
+  })
   afterAll(() => stage?.close())
 
   test('U19 the page asks for a key, works with it, keeps it from scripts, and forgets it when told to', async () => {
@@ -32,5 +32,5 @@ describe.skipIf(mustSkip)('a server that asks for keys', () => {
     await japanese.getByRole('heading', { name: 'ログイン' }).waitFor()
     await picture(japanese, 'login-ja-light')
     expect(stage.troubles).toEqual([])
-  }, 60_000)
+  })
 })

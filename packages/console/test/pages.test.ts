@@ -36,43 +36,39 @@ describe.skipIf(mustSkip)('every page', () => {
     await Promise.all([done, asks, question].map(({ id }) => stage.server.idle(id)))
     Object.assign(paths, { session: `/s/${done.id}`, waiting: `/s/${asks.id}`, question: `/s/${question.id}` })
     Object.assign(paths, { gone: '/s/sesn_00000000000000000000000000', nowhere: '/nothing/here' })
-  }, 120_000)
+  })
   afterAll(() => stage?.close())
 
-  test.each(LOOKS)(
-    'U16 can be used by everyone: $name',
-    async ({ name, ...look }) => {
-      const found: string[] = []
-      for (const [route, path] of Object.entries(paths)) {
-        const page = await stage.open(path, look)
-        await page.locator('#content').waitFor()
-        if (route === 'waiting' || route === 'question') await page.locator('[data-approval]').waitFor()
-        if (route === 'session') {
-          await page.locator('.now [data-state="done"]').waitFor()
-          for (const summary of await page.locator('.tool > summary').all()) await summary.click()
-          // The colours of code come after it, and axe looks at them too.
-          await page.locator('.diff [class^="code-"]').first().waitFor()
-        }
-        await page.waitForFunction(() => !document.querySelector('.skeleton'))
-        expect(await page.evaluate(() => document.documentElement.lang)).toBe(look.locale.slice(0, 2))
-        expect(
-          await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth),
-          `${route} is as wide as its window`,
-        ).toBe(0)
-        await picture(page, `${route}-${name}`)
-        const { violations } = await new AxeBuilder({ page }).analyze()
-        found.push(
-          ...violations.map(
-            ({ id, nodes }) => `${route}: ${id} ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`,
-          ),
-        )
-        await page.context().close()
+  test.each(LOOKS)('U16 can be used by everyone: $name', async ({ name, ...look }) => {
+    const found: string[] = []
+    for (const [route, path] of Object.entries(paths)) {
+      const page = await stage.open(path, look)
+      await page.locator('#content').waitFor()
+      if (route === 'waiting' || route === 'question') await page.locator('[data-approval]').waitFor()
+      if (route === 'session') {
+        await page.locator('.now [data-state="done"]').waitFor()
+        for (const summary of await page.locator('.tool > summary').all()) await summary.click()
+        // The colours of code come after it, and axe looks at them too.
+        await page.locator('.diff [class^="code-"]').first().waitFor()
       }
-      expect(found).toEqual([])
-      expect(stage.troubles).toEqual([])
-    },
-    240_000,
-  )
+      await page.waitForFunction(() => !document.querySelector('.skeleton'))
+      expect(await page.evaluate(() => document.documentElement.lang)).toBe(look.locale.slice(0, 2))
+      expect(
+        await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth),
+        `${route} is as wide as its window`,
+      ).toBe(0)
+      await picture(page, `${route}-${name}`)
+      const { violations } = await new AxeBuilder({ page }).analyze()
+      found.push(
+        ...violations.map(
+          ({ id, nodes }) => `${route}: ${id} ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`,
+        ),
+      )
+      await page.context().close()
+    }
+    expect(found).toEqual([])
+    expect(stage.troubles).toEqual([])
+  })
 
   test('U52 a session that is not there says so and nothing else; the audit log leads to those that are', async () => {
     const page = await stage.open(paths.gone!)

@@ -142,7 +142,7 @@ describe.skipIf(mustSkip)('parts in the pages', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage()
-  }, 120_000)
+  })
   afterAll(() => stage?.close())
 
   test('U51 rules, skills and subagents of an agent are made in its form, and taken away again', async () => {
@@ -191,7 +191,7 @@ describe.skipIf(mustSkip)('parts in the pages', () => {
     expect(await saved()).toMatchObject({ version: 2, skills: [] })
     expect((await saved()).permission_rules ?? []).toEqual([])
     expect((await saved()).subagents ?? []).toEqual([])
-  }, 60_000)
+  })
 
   test('U54 a roster, tools of the client and where pages come from are set in the form, and taken away again', async () => {
     const helper = await stage.server.post<Agent>('/v1/agents', { name: 'Checker', model: 'haiku' })
@@ -250,7 +250,7 @@ describe.skipIf(mustSkip)('parts in the pages', () => {
     expect(multiagent).toBeNull()
     expect(JSON.stringify(tools)).not.toMatch(/domains|custom/)
     expect(stage.troubles).toEqual([])
-  }, 120_000)
+  })
 
   test('U51 a schedule is given a budget, a folder and an environment', async () => {
     await stage.server.post('/v1/agents', { name: 'Reporter' })
@@ -276,5 +276,5 @@ describe.skipIf(mustSkip)('parts in the pages', () => {
       { environment_id: id, budget: { max_list_cost: { amount: '50', currency: 'USD' } }, cwd: null },
     ])
     expect(stage.troubles).toEqual([])
-  }, 60_000)
+  })
 })

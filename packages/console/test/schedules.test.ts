@@ -69,7 +69,7 @@ describe.skipIf(mustSkip)('the page of schedules', () => {
   let stage: Stage
   beforeAll(async () => {
     stage = await setStage()
-  }, 120_000)
+  })
   afterAll(() => stage?.close())
 
   const schedules = async () =>
@@ -136,5 +136,5 @@ describe.skipIf(mustSkip)('the page of schedules', () => {
     await page.getByLabel('Show archived schedules too').check()
     await card.getByText('Archived', { exact: true }).waitFor()
     expect(stage.troubles).toEqual([])
-  }, 90_000)
+  })
 })

@@ -20,7 +20,7 @@ describe.skipIf(mustSkip)('the page of skills', () => {
   beforeAll(async () => {
     stage = await setStage()
     folder = mkdtempSync(join(tmpdir(), 'troupe-skill-'))
-  }, 120_000)
+  })
   afterAll(async () => {
     await stage?.close()
     rmSync(folder, { recursive: true, force: true })

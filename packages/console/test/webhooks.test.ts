@@ -8,7 +8,7 @@ describe.skipIf(mustSkip)('the page of webhooks', () => {
   beforeAll(async () => {
     stage = await setStage({ webhook_allow_private: true })
     hooks = await receiver()
-  }, 120_000)
+  })
   afterAll(async () => {
     await stage?.close()
     await hooks?.close()
@@ -69,5 +69,5 @@ describe.skipIf(mustSkip)('the page of webhooks', () => {
     await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
     await page.getByText('No endpoint yet.').waitFor()
     expect(stage.troubles).toEqual([])
-  }, 90_000)
+  })
 })

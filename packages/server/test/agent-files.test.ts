@@ -71,7 +71,7 @@ test('AG36 a file that changes makes a version under the same id, one that is go
   await server!.restart()
   expect((await now()).version).toBe(1)
   write('reviewer.md', REVIEWER.replace('Be brief.', 'Be kind.'))
-  await expect.poll(async () => (await now()).version, { timeout: 30_000, interval: 200 }).toBe(2)
+  await expect.poll(async () => (await now()).version, { interval: 200 }).toBe(2)
   expect((await now()).system).toContain('Be kind.')
   expect((await server!.get<Agent>(`/v1/agents/${id}?version=1`)).system).toContain('Be brief.')
   rmSync(join(folder, 'reviewer.md'))

@@ -156,7 +156,7 @@ describe.skipIf(mustSkip)('agents of another user', () => {
     expect(existsSync(tmp)).toBe(true)
     await server.request('DELETE', `/v1/sessions/${session.id}`)
     const left = () => [existsSync(root(session.uuid)), existsSync(tmp)]
-    await expect.poll(left, { timeout: 20_000 }).toEqual([false, false])
+    await expect.poll(left).toEqual([false, false])
   })
 
   test('IS10 clones are made by the user that is named, in a workdir that is closed to others', async () => {
@@ -237,9 +237,9 @@ describe.skipIf(mustSkip)('agents of another user', () => {
     expect(config).toMatch(/drwxrwx--- \d+ root \d{10} \d+ .*claude-resume-/)
     expect(config).not.toContain(SECRET)
     await server.request('DELETE', `/v1/sessions/${two.id}`)
-    await expect.poll(() => existsSync(root(two.uuid)), { timeout: 20_000 }).toBe(false)
+    await expect.poll(() => existsSync(root(two.uuid))).toBe(false)
     const lent = /\/\S*claude-resume-[\w-]+/.exec(config)![0]
-    await expect.poll(() => existsSync(lent), { timeout: 20_000 }).toBe(false)
+    await expect.poll(() => existsSync(lent)).toBe(false)
     expect(statsOf(vault)).toEqual(before)
     // Between a look and a deed.
     const owner = { uid: nobody, mayRead: () => true }
@@ -344,7 +344,7 @@ describe.skipIf(mustSkip)('agents of another user', () => {
       await server.idle(first.id)
       expect((await said(first.id)).at(-1)).toContain(`${nobody}\\n${statSync(root(first.uuid)).gid}`)
       const figures = async () => (await server.request('GET', '/metrics')).text
-      await expect.poll(figures, { timeout: 20_000 }).toMatch(/troupe_spare_agents 1\n/)
+      await expect.poll(figures).toMatch(/troupe_spare_agents 1\n/)
       const second = await played([bash('id -u; id -g; echo x > mine; ls -A ../home')])
       expect(await figures()).toMatch(/how="spare"\} 1\n/)
       expect((await said(second.id)).at(-1)).toContain(`${nobody}\\n${statSync(root(second.uuid)).gid}`)
@@ -362,7 +362,7 @@ describe.skipIf(mustSkip)('agents of another user', () => {
     await server.request('DELETE', `/v1/sessions/${session.id}`)
     const left = () =>
       readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && readStatus(pid).includes(`Gid:\t${group}\t`))
-    await expect.poll(left, { timeout: 20_000 }).toEqual([])
+    await expect.poll(left).toEqual([])
   })
 })
 

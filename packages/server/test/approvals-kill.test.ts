@@ -86,4 +86,4 @@ test('A16 kill -9 at any moment between ask and effect: decided once, made once 
   await server.stop()
   await model.close()
   rmSync(folder, { recursive: true, force: true })
-}, 180_000)
+})

@@ -256,7 +256,7 @@ describe('approvals', () => {
     expect((await server.events(held.id)).map(({ type }) => type)).not.toContain('turn.resumed')
 
     const slow = await asked([bash('echo slow'), { say: 'done' }], { approvals: { hold_seconds: 1 } })
-    await expect.poll(agents, { timeout: 20_000 }).toBe(0)
+    await expect.poll(agents).toBe(0)
     expect(await server.get<Session>(`/v1/sessions/${slow.id}`)).toMatchObject({ status: 'idle' })
     await answer(idOf(slow), { result: 'allow' })
     expect(await next(slow.id)).toMatchObject({ stop_reason: { type: 'end_turn' }, result: { text: 'done' } })

@@ -168,7 +168,7 @@ describe('the audit log', () => {
       const { data } = await list(`principal=${key.id}&outcome=refused`)
       expect(data.reduce((sum, { count }) => sum + count, 0)).toBe(21)
       return data
-    }, 15_000)
+    }, 60_000)
     expect(lines.length).toBeLessThanOrEqual(4)
     expect(lines[0]).toMatchObject({
       action: 'request.refused',
@@ -181,9 +181,9 @@ describe('the audit log', () => {
       const { data } = await list('principal=nobody')
       expect(data.length).toBeGreaterThan(0)
       return data
-    }, 15_000)
+    }, 60_000)
     expect(unknown[0]).toMatchObject({ reason: 'invalid_api_key', credential: 'nobody' })
-  }, 40_000)
+  })
 
   test('RT11 an admin sees its own workspace, an operator all; others see nothing', async () => {
     const { id: workspace_id } = await good<Made>(operator, 'POST', '/v1/workspaces', { name: 'other' })
@@ -268,12 +268,12 @@ describe('the audit log', () => {
       const { data } = await other.get<Page>('/v1/audit_events?action[]=approval.decided&principal=server')
       expect(data).toHaveLength(1)
       return data[0]!
-    }, 20_000)
+    }, 60_000)
     expect(byClock).toMatchObject({ details: { session_id: late.id }, request: null })
     await other.idle(asked.id)
     expect((await other.request('DELETE', `/v1/sessions/${asked.id}`)).status).toBe(200)
     expect((await of(grants[0]!.id)).map(({ action }) => action)).toEqual(['grant.created'])
-  }, 90_000)
+  })
 
   test('RT14 a line is in the transaction of its act: where the line cannot be written nothing is done', async () => {
     const other = await testServer()

@@ -87,7 +87,7 @@ test('OP6 a backup that is taken while agents work goes on elsewhere: history, f
   expect((await idle(works.id)).last_error).toMatchObject({ code: 'server_restarted', side_effect_possible: true })
   await app.stop()
   await model.close()
-}, 60_000)
+})
 
 test('OP7 nothing is written over, nothing half is left, and what is not a whole backup is not restored', async () => {
   const server = await testServer()

@@ -286,7 +286,7 @@ test.skipIf(mustSkip)(
     const { id: environment_id } = await server.call<Environment>('/v1/environments', { name: 'x', config })
     const initial_events = [{ type: 'user.message', content: 'say never' }]
     const { id, cwd } = await server.call<Session>('/v1/sessions', { environment_id, initial_events })
-    await expect.poll(() => existsSync(join(cwd, 'began')), { timeout: 20_000 }).toBe(true)
+    await expect.poll(() => existsSync(join(cwd, 'began'))).toBe(true)
     const [name = ''] = readdirSync(join(folder, 'data', 'containers'))
     /** Processes of the container, and of what made it: their words and their networks. */
     const processes = () =>
@@ -306,7 +306,7 @@ test.skipIf(mustSkip)(
     expect(within.filter(({ words }) => !/^(\/bin\/sh|sh|sleep) /.test(words))).toEqual([])
     await server.kill()
     const left = () => processes().filter((each) => each.network === network || each.words.includes(name))
-    await expect.poll(left, { timeout: 10_000 }).toEqual([])
+    await expect.poll(left).toEqual([])
     server = await killableServer(folder, flags)
     await expect.poll(() => readdirSync(join(folder, 'data', 'containers')).includes(name)).toBe(false)
     await server.call(`/v1/sessions/${id}/events`, { events: [{ type: 'user.interrupt' }] })

@@ -116,7 +116,7 @@ describe.skipIf(mustSkip)('the genuine agent in a container', () => {
     ]
     const little = await make({ resources: { pids: 16, memory_mb: 256, cpus: 1.5 }, setup })
     const { id, cwd } = await server.create('say never', { environment_id: little })
-    await expect.poll(() => existsSync(join(cwd, 'began')), { timeout: 20_000 }).toBe(true)
+    await expect.poll(() => existsSync(join(cwd, 'began'))).toBe(true)
     const [quota] = globSync('/sys/fs/cgroup/**/troupe-*/{cpu.cfs_quota_us,cpu.max}')
     expect(readFileSync(quota!, 'utf8')).toMatch(/^150000\b/)
     writeFileSync(join(cwd, 'go'), '')
@@ -183,7 +183,7 @@ test.skipIf(mustSkip)(
     const { id: environment_id } = await server.call<Environment>('/v1/environments', { name: 'x', config })
     const initial_events = [{ type: 'user.message', content: 'say never' }]
     const { id, cwd } = await server.call<Session>('/v1/sessions', { environment_id, initial_events })
-    await expect.poll(() => existsSync(join(cwd, 'began')), { timeout: 20_000 }).toBe(true)
+    await expect.poll(() => existsSync(join(cwd, 'began'))).toBe(true)
     const running = () =>
       spawnSync('ps', ['-eo', 'args'], { encoding: 'utf8' })
         .stdout.split('\n')
@@ -192,7 +192,7 @@ test.skipIf(mustSkip)(
     const containers = join(folder, 'data', 'containers')
     const [name] = readdirSync(containers)
     await server.kill()
-    await expect.poll(() => running().length, { timeout: 10_000 }).toBe(0)
+    await expect.poll(() => running().length).toBe(0)
     expect(readdirSync(containers)).toEqual([name])
     // Of one whose runtime died while it made it there are groups, and no word of them.
     const half = 'troupe-half-made'

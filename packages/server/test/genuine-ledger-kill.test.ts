@@ -78,4 +78,4 @@ test('M18 kill -9 of the server at any moment: what the ledger has, and the requ
   await server.stop()
   await model.close()
   rmSync(folder, { recursive: true, force: true })
-}, 120_000)
+})

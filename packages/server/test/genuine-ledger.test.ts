@@ -117,7 +117,7 @@ describe('the ledger and the bill', () => {
       Boolean(sessionId === uuid && lastUserText?.startsWith('Third') && step === 1 && status === 200),
     )
     // The first two turns, and the first request of this one.
-    await expect.poll(async () => (await ledgerOf(id)).input_tokens, { timeout: 5_000 }).toBe(30_000)
+    await expect.poll(async () => (await ledgerOf(id)).input_tokens).toBe(30_000)
     killAgent(id)
     expect((await server.idle(id)).last_error).toMatchObject({ code: 'process_crashed' })
     const { turns, totals } = await agreed(id)
@@ -134,7 +134,7 @@ describe('the ledger and the bill', () => {
     await server.send(id, scripted('Second', [{ tools: bash('while true; do sleep 1; done'), usage }]))
     await server.event(id, ({ type }) => type === 'agent.tool_use')
     // Until the request is in the ledger; then the tool is all that is lost.
-    await expect.poll(async () => (await ledgerOf(id)).input_tokens, { timeout: 5_000 }).toBe(20_000)
+    await expect.poll(async () => (await ledgerOf(id)).input_tokens).toBe(20_000)
     killAgent(id)
     await server.idle(id)
     await server.send(id, scripted('Third', [{ say: 'three', usage }]))

@@ -38,7 +38,7 @@ describe('outputs of a genuine agent', () => {
     const { data } = await server.get<{ data: FileMetadata[] }>(`/v1/files?scope_id=${session.id}`)
     expect(data.map((file) => file.id)).toEqual([turn.files[0]!.file_id])
     expect(await (await fetch(`${server.url}/v1/files/${data[0]!.id}/content`)).text()).toBe('A,B\n')
-  }, 120_000)
+  })
 
   test('RS20 who asks for outputs has the agent told of them, in the same words for every turn, and no other has', async () => {
     const asked = await server.create(null, { agent, outputs: 'on' })
@@ -54,5 +54,5 @@ describe('outputs of a genuine agent', () => {
     await run(other, 'true')
     expect(model.system(other.uuid)).not.toContain('folder outputs of your working directory')
     expect(model.system(other.uuid)).not.toBe('')
-  }, 120_000)
+  })
 })

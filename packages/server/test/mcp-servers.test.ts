@@ -66,7 +66,7 @@ describe('MCP servers with the genuine agent', () => {
       content: [{ type: 'text', text: 'add done' }],
     })
     expect(await told(waiting.id, 'session.error')).toEqual([])
-  }, 60_000)
+  })
 
   test('AG21 each tool has its own policy, and one that is off is neither offered nor run', async () => {
     mcp.called.length = 0
@@ -85,7 +85,7 @@ describe('MCP servers with the genuine agent', () => {
     expect(mcp.called).toEqual(['look.up'])
     expect(await told(done.id, 'agent.mcp_tool_result')).toMatchObject([{ is_error: false }, { is_error: true }])
     expect(await offered(done)).toEqual(['mcp__desk__add', 'mcp__desk__look_up'])
-  }, 60_000)
+  })
 
   test('AG22 a server that is not there is told once, and the agent goes on without it', async () => {
     const gone = { type: 'url', name: 'gone', url: 'http://127.0.0.1:9/mcp' }
@@ -105,7 +105,7 @@ describe('MCP servers with the genuine agent', () => {
     // Once for each process that began.
     expect(new Set(errors.map(({ turn_id }) => turn_id)).size).toBe(errors.length)
     expect(turns).toHaveLength(2)
-  }, 60_000)
+  })
 
   test('AG23 no server but those of the agent is reached: a .mcp.json of the workdir is not read', async () => {
     const { id, cwd } = await server.create(null)
@@ -120,7 +120,7 @@ describe('MCP servers with the genuine agent', () => {
     }
     expect(mcp.called).toEqual([])
     expect(await offered(session)).toEqual([])
-  }, 60_000)
+  })
 
   test('AG24 a program as an MCP server needs allow_stdio_mcp, when it is saved, begun with and started', async () => {
     const program = join(server.folder, 'desk.mjs')
@@ -140,7 +140,7 @@ describe('MCP servers with the genuine agent', () => {
     await server.send(id, scripted({ say: 'without' }))
     expect((await server.idle(id)).result).toMatchObject({ text: 'without' })
     expect(await told(id, 'session.error')).toMatchObject([{ error: { mcp_server_name: 'desk' } }])
-  }, 60_000)
+  })
 
   test('AG25 servers and toolsets that do not fit each other, and urls that are no one may use, are refused', async () => {
     const create = async (mcp_servers: object[], tools: object[]) =>

@@ -48,7 +48,7 @@ describe.each(GENERATIONS)('a restart under the official SDK $version', ({ Clien
         if (event.type === 'span.model_request_start') requests++
       }
     })().catch(() => undefined)
-    await expect.poll(() => requests, { timeout: 30_000 }).toBe(3)
+    await expect.poll(() => requests).toBe(3)
     const transcript = async () => (await server.app.store.loadTranscript(id, '')).join('\n')
     await expect.poll(transcript).toMatch(/tool_result.*\n.*tool_result/s)
     const page = await sessions.events.list(id, { limit: 3 })

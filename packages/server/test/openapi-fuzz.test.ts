@@ -244,4 +244,4 @@ test(`F1 what /openapi.json says is what is answered, whatever is asked (seed ${
   }
   expect(Object.keys(unanswered())).toEqual([])
   await server.stop()
-}, 120_000)
+})

@@ -75,7 +75,6 @@ test.each(stores)(
       await app.stop()
     }
   },
-  90_000,
 )
 
 test.each(stores)('OP11 migrations that were released are as they were: %s', (name) => {

@@ -50,4 +50,4 @@ test('RT7 a server that is killed while sessions expire leaves none half deleted
     30_000,
   )
   await last.stop()
-}, 120_000)
+})

@@ -66,7 +66,7 @@ describe('retention', () => {
     })
     const fork = await server.post<Session>(`/v1/sessions/${plain.id}/fork`, {})
     expect(fork.retention).toEqual({ ttl_seconds: null, keep: false, source: 'workspace' })
-  }, 60_000)
+  })
 
   test.each([
     { ttl_seconds: 0 },
@@ -113,7 +113,7 @@ describe('retention', () => {
     expect(existsSync(join(named, 'mine.txt'))).toBe(true)
     expect((await server.get<{ data: unknown[] }>('/v1/sessions?include_archived=true')).data).toHaveLength(1)
     expect((await server.request('POST', `/v1/sessions/${own.id}/events`, { events: [] })).status).not.toBe(200)
-  }, 60_000)
+  })
 
   test('RT3 one that works, or is to be kept, does not expire', async () => {
     const server = await serve()
@@ -131,7 +131,7 @@ describe('retention', () => {
     server.forward(3_601)
     await gone(server, works.id)
     expect((await server.request('DELETE', `/v1/sessions/${keeps.id}`)).status).toBe(200)
-  }, 60_000)
+  })
 
   test('RT3 one that waits for an answer does not expire until it has ended', async () => {
     const server = await serve(
@@ -149,7 +149,7 @@ describe('retention', () => {
     await server.post(`/v1/sessions/${asks.id}/archive`)
     server.forward(3_601)
     await gone(server, asks.id)
-  }, 90_000)
+  })
 
   test('RT4 what comes to life between the look and the deletion stays', async () => {
     const server = await serve()

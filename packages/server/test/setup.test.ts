@@ -107,7 +107,7 @@ describe('setup of environments', () => {
       const { id: other } = await cloning.create('say never', {
         resources: [{ type: 'github_repository', url: `${host.url}acme/tool` }],
       })
-      await expect.poll(() => host.seen.length, { timeout: 20_000 }).toBeGreaterThan(0)
+      await expect.poll(() => host.seen.length).toBeGreaterThan(0)
       await cloning.post(`/v1/sessions/${other}/events`, { events: [{ type: 'user.interrupt' }] })
       const idle = await cloning.idle(other)
       expect([idle.stop_reason, idle.last_error]).toEqual([{ type: 'interrupted' }, null])
@@ -169,7 +169,7 @@ test('EN28 kill -9 in the midst of a setup ends its commands; the next server ru
     environment_id,
     initial_events: [{ type: 'user.message', content: 'say there' }],
   })
-  await expect.poll(() => existsSync(pid), { timeout: 20_000 }).toBe(true)
+  await expect.poll(() => existsSync(pid)).toBe(true)
   await server.kill()
   server = await killableServer(folder, flags)
   const idle = await server.call<Session>(`/v1/sessions/${id}?wait_for=idle&timeout=60`)
@@ -183,7 +183,7 @@ test('EN42 a server that stops in the midst of a setup leaves the turn to the ne
   const setup = ['touch began; test -e again || { touch again; sleep 600; }']
   const { id } = await server.post<Environment>(ENVIRONMENTS, { name: 'x', config: { type: 'local', setup } })
   const session = await server.create('say there', { environment_id: id })
-  await expect.poll(() => existsSync(join(session.cwd, 'again')), { timeout: 20_000 }).toBe(true)
+  await expect.poll(() => existsSync(join(session.cwd, 'again'))).toBe(true)
   await server.restart()
   expect(await server.idle(session.id)).toMatchObject({ result: { text: 'there' }, last_error: null })
   expect((await server.turns(session.id)).map(({ status }) => status)).toEqual(['completed'])

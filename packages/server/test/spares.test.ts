@@ -19,7 +19,7 @@ async function figure(server: TestServer, name: string, key = ''): Promise<numbe
 const came = (server: TestServer, how: string, key?: string) =>
   figure(server, `troupe_agents_started_total{how="${how}"}`, key)
 const spares = (server: TestServer, key?: string) => figure(server, 'troupe_spare_agents', key)
-const until = (server: TestServer, count: number) => expect.poll(() => spares(server), { timeout: 30_000 }).toBe(count)
+const until = (server: TestServer, count: number) => expect.poll(() => spares(server)).toBe(count)
 
 describe('genuine agents that wait for their session', () => {
   let model: DemoModel
@@ -131,7 +131,7 @@ describe('genuine agents that wait for their session', () => {
     await server.request('GET', `/v1/sessions/${first.id}?wait_for=idle&timeout=60`, undefined, {
       'x-api-key': operator,
     })
-    await expect.poll(() => spares(server, operator), { timeout: 30_000 }).toBe(1)
+    await expect.poll(() => spares(server, operator)).toBe(1)
     const [waiting] = agents(server).slice(-1)
     const theirs = await call<Session>(
       '/v1/sessions',
@@ -164,7 +164,7 @@ describe('genuine agents that wait for their session', () => {
     await server.idle(id)
     await until(server, 1)
     await until(server, 0)
-    await expect.poll(() => folders(server).length, { timeout: 20_000 }).toBe(1)
+    await expect.poll(() => folders(server).length).toBe(1)
     // Room for two: with one at rest and one that waits, a second session with work finds none.
     await server.restart({ live_seconds: 300, max_memory_mb: 800, max_running: 4 })
     await server.idle((await server.create('two', bypass)).id)
@@ -194,5 +194,5 @@ describe('genuine agents that wait for their session', () => {
     expect(await came(server, 'spare')).toBeGreaterThan(0)
     expect((await came(server, 'spare')) + (await came(server, 'cold'))).toBe(21)
     for (const { uuid } of created) expect(model.requests.list(uuid)).toHaveLength(1)
-  }, 120_000)
+  })
 })

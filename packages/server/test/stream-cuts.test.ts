@@ -48,7 +48,7 @@ test(`L4 a thousand streams cut at any byte and resumed show every event once (s
     expect(events.map(({ seq }) => seq)).toEqual(upTo(last))
     expect(events.at(-1)!.type).toBe('session.status_idle')
   }
-}, 120_000)
+})
 
 test('L7 readers that stall slow only themselves, and what they leave unread is not kept for them', async () => {
   const id = await create('say ready')
@@ -69,7 +69,7 @@ test('L7 readers that stall slow only themselves, and what they leave unread is 
   expect((await read(late!, Infinity, last)).events.map(({ seq }) => seq)).toEqual(upTo(last))
   // Kept for each, 30 MB would be 900 MB the first time, and as much again.
   expect({ live: live < 450e6, replay: replay < 600e6, at: [live, replay] }).toMatchObject({ live: true, replay: true })
-}, 120_000)
+})
 
 /** A reader that has begun at the beginning and takes nothing. */
 async function stall(id: string): Promise<IncomingMessage> {

@@ -114,9 +114,7 @@ describe('GET /v1/usage', () => {
 
   test('M17 an entry of a turn that runs is in the report before the turn has ended', async () => {
     const { id } = await server.create('spend 0.01', { env: { FAKE_USAGE: '1' } })
-    await expect
-      .poll(async () => (await report(`session_id=${id}`)).totals.cost_usd, { timeout: 5_000 })
-      .toBeGreaterThan(0)
+    await expect.poll(async () => (await report(`session_id=${id}`)).totals.cost_usd).toBeGreaterThan(0)
     await server.post(`/v1/sessions/${id}/events`, { events: [{ type: 'user.interrupt', mode: 'now' }] })
     const session = await server.idle(id)
     expect((await report(`session_id=${id}`)).totals).toMatchObject({

@@ -172,7 +172,7 @@ test('EN34 kill -9 while a worktree is made leaves nothing of it; the next serve
   const { id: environment_id } = await server.call<Environment>(ENVIRONMENTS, { name: 'x', config })
   const initial_events = [{ type: 'user.message', content: 'say there' }]
   const { id, cwd, uuid } = await server.call<Session>('/v1/sessions', { environment_id, initial_events })
-  await expect.poll(() => existsSync(began), { timeout: 20_000 }).toBe(true)
+  await expect.poll(() => existsSync(began)).toBe(true)
   await server.kill()
   server = await killableServer(folder, flags)
   const idle = await server.call<Session>(`/v1/sessions/${id}?wait_for=idle&timeout=60`)

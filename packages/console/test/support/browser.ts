@@ -60,7 +60,7 @@ export async function setStage(flags: Parameters<typeof testServer>[0] = {}): Pr
     async open(path, options = {}) {
       const context = await browser.newContext({ locale: 'en-US', viewport: { width: 1280, height: 800 }, ...options })
       contexts.push(context)
-      context.setDefaultTimeout(30_000)
+      context.setDefaultTimeout(60_000)
       const page = await context.newPage()
       page.on('pageerror', (error) => troubles.push(error.message))
       page.on('console', (message) => {

@@ -107,7 +107,7 @@ export async function testServer(
       server.post(`/v1/sessions/${id}/events`, {
         events: [{ type: 'user.message', content: [{ type: 'text', text: prompt }] }],
       }),
-    idle: (id) => server.get(`/v1/sessions/${id}?wait_for=idle&timeout=60`),
+    idle: (id) => server.get(`/v1/sessions/${id}?wait_for=idle&timeout=240`),
     events: async (id) => (await server.get<{ data: SessionEvent[] }>(`/v1/sessions/${id}/events?limit=1000`)).data,
     turns: async (id) => (await server.get<{ data: Turn[] }>(`/v1/sessions/${id}/turns`)).data,
     async event(id, match) {
