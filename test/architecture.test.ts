@@ -161,8 +161,11 @@ describe('packages', () => {
 })
 
 describe('folders of the server', () => {
-  /** What each folder may import of ours, besides itself; `types` only as types. Protocol and lib are for all but lib. */
-  const FOLDERS: Record<string, { all: string[]; types?: string[] }> = {
+  /**
+   * What each folder may import of ours, besides itself; `types` only as types, `packages` beside the server. Protocol
+   * and lib are for all but lib.
+   */
+  const FOLDERS: Record<string, { all: string[]; types?: string[]; packages?: string[] }> = {
     lib: { all: [] },
     store: { all: [] },
     log: { all: ['store'] },
@@ -200,6 +203,25 @@ describe('folders of the server', () => {
       ],
       types: ['store', 'metrics'],
     },
+    start: {
+      all: [
+        'sessions',
+        'runner',
+        'agents',
+        'environments',
+        'files',
+        'proxy',
+        'repositories',
+        'snapshots',
+        'webhooks',
+        'audit',
+        'tracing',
+        'log',
+        'store',
+        'config',
+      ],
+      packages: ['demo-model'],
+    },
   }
   /** Values that may be imported where otherwise only types are: a class of errors is known by `instanceof`. */
   const EXCEPTIONS = [`${SERVER}/http/errors.ts ${SERVER}/store/errors`]
@@ -209,9 +231,11 @@ describe('folders of the server', () => {
     expect([...new Set(folders)].filter((folder) => !(folder in FOLDERS) && folder !== 'facades')).toEqual([])
   })
 
-  test.each(Object.entries(FOLDERS))('%s imports only what stands below it', (folder, { all, types = [] }) => {
+  test.each(Object.entries(FOLDERS))('%s imports only what stands below it', (folder, rule) => {
+    const { all, types = [], packages = [] } = rule
     const common = folder === 'lib' ? [] : [PROTOCOL, `${SERVER}/lib`]
-    const allowed = from(...common, ...all.map((name) => `${SERVER}/${name}`))
+    const beside = packages.map((name) => `packages/${name}/src`)
+    const allowed = from(...common, ...beside, ...all.map((name) => `${SERVER}/${name}`))
     const asTypes = from(...types.map((name) => `${SERVER}/${name}`))
     const found = strays(`${SERVER}/${folder}`, (each) => {
       if (!isOurs(each.target) || allowed(each)) return true

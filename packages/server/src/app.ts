@@ -1,16 +1,15 @@
-import { MAX_FILE_BYTES } from '@troupe/protocol/file'
-import { idToUuid } from '@troupe/protocol/ids'
 import type { DemoModel } from '@troupe/demo-model/demo-model'
-import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import manifest from '../package.json' with { type: 'json' }
-import { AgentFiles } from './agents/agent-files.ts'
-import { agentProblem, agentSdkVersion, bypassProblem } from './agents/agent-binary.ts'
-import { chooseModelSource, type ModelSource } from './agents/model-source.ts'
+import { callerOf } from './access/authenticate.ts'
+import { NotedUse } from './access/noted-use.ts'
+import { RateLimits } from './access/rate-limit.ts'
+import { needsKeys } from './access/requirement.ts'
+import { agentSdkVersion } from './agents/agent-binary.ts'
+import type { ModelSource } from './agents/model-source.ts'
 import type { Config } from './config.ts'
+import { Scheduler } from './deployments/scheduler.ts'
 import { buildServer, type HttpServer } from './http/server.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Logger, silentLogger } from './lib/logger.ts'
@@ -18,53 +17,28 @@ import { EventLog, observers } from './log/event-log.ts'
 import { Previews } from './log/previews.ts'
 import { Wakeups } from './log/wakeups.ts'
 import { Metrics } from './metrics/metrics.ts'
-import { makeTracer } from './tracing/make-tracer.ts'
-import { traceHeaders } from './tracing/trace-headers.ts'
-import { callerOf } from './access/authenticate.ts'
-import { Scheduler } from './deployments/scheduler.ts'
-import { NotedUse } from './access/noted-use.ts'
-import { forgetAudit } from './audit/refusals.ts'
-import { RateLimits } from './access/rate-limit.ts'
-import { needsKeys } from './access/requirement.ts'
-import { agentEnv, dropLinks, makeConfigDir } from './runner/agent-env.ts'
-import { gitIdentity, makeHome } from './runner/session-home.ts'
-import { gitSettings } from './repositories/run-git.ts'
-import { ModelBackoff } from './runner/model-backoff.ts'
-import { credentialsOf } from './runner/confinement.ts'
-import { withPackages } from './environments/packages.ts'
-import { sandboxWatch } from './environments/sandbox-problem.ts'
-import { agentLimits, limitWords } from './runner/agent-limits.ts'
-import { watchLimits } from './runner/watch-limits.ts'
-import { agentWords } from './runner/agent-words.ts'
-import { LentConfig } from './runner/lent-config.ts'
-import { chooseAgentUser, rootProblem } from './runner/choose-agent-user.ts'
-import { containersOf } from './runner/containers-of.ts'
-import { type Containment, detectContainment } from './runner/containment.ts'
-import { chooseProxy } from './proxy/choose-proxy.ts'
-import { withoutCredentials } from './proxy/credential.ts'
 import { CredentialProxy } from './proxy/credential-proxy.ts'
+import type { Containment } from './runner/containment.ts'
 import { PidFiles } from './runner/pid-files.ts'
-import { Runner } from './runner/runner.ts'
-import { reachedFrom } from './runner/gateway-for.ts'
-import { sessionPaths } from './sessions/admission.ts'
-import { DEFAULT_WORKSPACE } from './sessions/caller.ts'
+import type { Runner } from './runner/runner.ts'
 import { ClientToolTokens } from './sessions/client-tools.ts'
-import type { SessionContext } from './sessions/context.ts'
-import { finishRestores } from './sessions/rewind-session.ts'
+import type { SpareDesk } from './sessions/context.ts'
 import { Retention } from './sessions/expire-sessions.ts'
-import { sessionVariables } from './sessions/session-environment.ts'
-import { sessionToWire } from './sessions/session-status.ts'
-import { makeTemporaryRoot, temporaryRoot } from './sessions/temporary-root.ts'
+import { finishRestores } from './sessions/rewind-session.ts'
 import { sweepFolders } from './sessions/sweep-folders.ts'
-import { Git } from './snapshots/git.ts'
-import { Snapshots } from './snapshots/snapshots.ts'
-import { lockDataFolder } from './store/data-lock.ts'
-import { openSqliteStore } from './store/sqlite.ts'
+import { boundAgents } from './start/agent-bounds.ts'
+import { buildDeliverer } from './start/build-deliverer.ts'
+import { buildRunner } from './start/build-runner.ts'
+import { buildSessions } from './start/build-sessions.ts'
+import { chooseModel } from './start/choose-model.ts'
+import { keyOf } from './start/cursor-key.ts'
+import { openStore, sweepHourly } from './start/open-store.ts'
+import { envMaker } from './start/env-maker.ts'
+import { stopAll, type Undo } from './start/undo.ts'
+import { watchAgentFiles } from './start/watch-agent-files.ts'
+import { watchAgents } from './start/watch-agents.ts'
 import type { Store } from './store/store.ts'
-import { sweepFiles } from './files/sweep-files.ts'
-import { Deliverer } from './webhooks/deliverer.ts'
-import { systemResolver } from './lib/system-resolver.ts'
-import { sender } from './webhooks/send.ts'
+import { makeTracer } from './tracing/make-tracer.ts'
 
 export interface AppOptions {
   /** Gets the secret of the first key, before anything of it is stored. */
@@ -102,15 +76,8 @@ export interface App {
 
 export const { version } = manifest
 
-/** Keys and outbox rows are kept this long, in ms. */
-const IDEMPOTENCY_MS = 24 * 3_600_000
-const OUTBOX_MS = 3 * 24 * 3_600_000
-const SWEEP_EVERY_MS = 3_600_000
-const DAY_MS = 24 * 3_600_000
 /** Time that a server which stops gives to the traces that are still to be sent, in ms. */
 const TRACES_MS = 2_000
-/** Names that containers wait for at once, of all that this machine looks up. */
-const GATEWAY_LOOKUPS = 1
 
 /**
  * Builds every part once, starts them in order, and answers when requests are served. Throws `DataFolderInUse` and
@@ -119,227 +86,61 @@ const GATEWAY_LOOKUPS = 1
 export async function startApp(config: Config, options: AppOptions = {}): Promise<App> {
   const logger = options.logger ?? silentLogger
   const clock = options.clock ?? systemClock
-  const undo: (() => Promise<void> | void)[] = []
-  const stopAll = async () => {
-    for (const step of undo.splice(0).toReversed()) await step()
-  }
+  const undo: Undo = []
   try {
-    mkdirSync(config.data_dir, { recursive: true, mode: 0o700 })
-    const lock = lockDataFolder(config.data_dir)
-    undo.push(() => lock.release())
-    const sqlite = openSqliteStore(join(config.data_dir, 'troupe.db'), {
-      retentionMs: config.retention_days === null ? null : Math.round(config.retention_days * 86_400_000),
-      now: () => clock.now(),
-    })
-    undo.push(() => sqlite.close())
-    const store = options.wrapStore?.(sqlite) ?? sqlite
-    const sweep = (boot: boolean) =>
-      store.sweep(
-        {
-          idempotency: clock.now() - IDEMPOTENCY_MS,
-          outbox: clock.now() - OUTBOX_MS,
-          tokens: clock.now() - SWEEP_EVERY_MS,
-        },
-        boot,
-      )
-    await sweep(true)
-    await forgetAudit(store.audit, clock.now() - config.audit_days * DAY_MS)
+    const store = await openStore(config, clock, options.wrapStore, undo)
     const keys = store.keys
     const required = await needsKeys({ keys, clock }, config, options.onFirstKey ?? (() => undefined))
     const access = { keys, clock, required }
     const use = new NotedUse(keys, () => clock.now(), logger)
     undo.push(() => use.stop())
     const sessionsDir = join(config.data_dir, 'sessions')
-    const source = chooseModelSource(config.env, config.demo_model)
-    const demoModel = source.source === 'demo' ? (options.demoModel ?? (await startDemo())) : null
-    if (demoModel && !options.demoModel) undo.push(() => demoModel.close())
-    const kept = chooseProxy(config, source, demoModel?.url ?? null)
-    const model = { ...source, note: source.note + kept.note }
+    const { model, demoModel, credential } = await chooseModel(config, options.demoModel, undo)
     const metrics = new Metrics()
     const tracer = config.otlp && makeTracer(config.otlp, { store, metrics, logger, version })
     if (tracer) undo.push(() => tracer.stop(TRACES_MS))
     const proxy =
-      kept.credential &&
-      new CredentialProxy(kept.credential, config.env, logger, (session) => tracer?.current(session) ?? null)
+      credential && new CredentialProxy(credential, config.env, logger, (session) => tracer?.current(session) ?? null)
     if (proxy) {
       await proxy.start()
       undo.push(() => proxy.stop())
     }
-    const ownUser = chooseAgentUser(config, proxy ? null : model.storedLogin, config.env.TMPDIR ?? '/tmp')
-    const rootWarning = rootProblem(config.agent_user)
-    if (rootWarning !== null) logger.warn({ setting: 'agent_user' }, rootWarning)
-    const limits = agentLimits(config)
-    const bounds = limitWords(limits, config.max_running + config.spares, ownUser !== null)
-    const containment = detectContainment(options.containment, (sessionId) => [
-      ...bounds,
-      ...agentWords(ownUser, sessionsDir, sessionId),
-    ])
-    const containers = containersOf(config, containment, join(config.data_dir, 'containers'))
-    await containers.sweep()
-    undo.push(() => containers.settled())
+    const login = proxy ? null : model.storedLogin
+    const bounds = await boundAgents(config, { login, sessionsDir, containment: options.containment, logger }, undo)
     const wakeups = new Wakeups()
     const log = new EventLog(store, wakeups, tracer ? observers(metrics, tracer) : metrics)
     const previews = new Previews(wakeups)
-    const git = new Git(config.env.PATH)
-    const snapshots = new Snapshots({
-      store,
-      clock,
-      logger,
-      git,
-      searchPath: config.env.PATH,
-      sessionsDir,
-      mode: config.snapshots,
-      user: ownUser,
-    })
-    const files = {
-      store: store.files,
-      folder: join(config.data_dir, 'files'),
-      clock,
-      maxBytes: MAX_FILE_BYTES,
-      owner: ownUser,
-    }
-    await sweepFiles(files)
-    const sessions: SessionContext = {
-      store,
-      files,
-      repositories: { git: gitSettings(config.env, ownUser), sources: config.git_sources },
-      snapshots,
-      spares: { take: (like) => runner.spares.take(like) },
-      log,
-      clock,
-      settings: {
-        modelSource: model.source,
-        defaultModel: config.default_model,
-        allowStdioMcp: config.allow_stdio_mcp,
-        defaultCwd: config.default_cwd,
-        sessionsDir,
-        agentUser: ownUser,
-        agentProblem: agentProblem(config.agent_executable),
-        bypassProblem: bypassProblem(config.env, config.agent_user),
-        sandboxProblem: sandboxWatch(config.env.PATH, ownUser),
-        containerProblem: (image, limited) => containers.problem(image, limited),
-        maxQueuedTurns: config.max_queued_turns,
-        originApprovalSeconds: config.origin_approval_seconds,
-        maxQueuedSessions: config.max_queued_sessions,
-        maxRunningPerKey: config.max_running_per_key ?? config.max_running,
-      },
-    }
-    const login = model.storedLogin === null ? [] : [model.storedLogin]
-    const credentials = [...credentialsOf(config.env.HOME ?? homedir()), ...login]
-    const ownHomes = config.session_home === 'auto' ? process.platform === 'linux' : config.session_home === 'on'
-    const identity = ownHomes ? gitIdentity(config.env) : ''
-    /** A session's own home, and its folder for temporary files. */
-    const homeOf = (id: string, home: string, contained: boolean) => {
-      const tmp = join(makeTemporaryRoot(config.data_dir, config.env.TMPDIR ?? '/tmp', ownUser !== null), idToUuid(id))
-      // No link leads out of a container.
-      return makeHome({ home, tmp }, contained ? {} : config.env, identity, ownUser)
-    }
-    const demoEnv: Record<string, string> = demoModel
-      ? { ANTHROPIC_BASE_URL: demoModel.url, ANTHROPIC_API_KEY: 'demo' }
-      : {}
+    const spares: SpareDesk = { take: (like) => runner.spares.take(like) }
+    const sessions = await buildSessions(config, { store, log, clock, logger, model, sessionsDir, bounds, spares })
     const clientTools = new ClientToolTokens()
     const pidFiles = new PidFiles(join(config.data_dir, 'agents'))
-    const listening = Promise.withResolvers<string>()
+    const listening = Promise.withResolvers<void>()
     let ownUrl: string | null = null
-    const toolsUrl = (sessionId: string) => ownUrl && `${ownUrl}/internal/client-tools/${sessionId}`
-    const runner = new Runner(
-      {
-        sessions,
-        snapshots,
-        previews,
-        wakeups,
-        logger,
-        async clientTools(session) {
-          await listening.promise
-          return { url: reachedFrom(session, toolsUrl(session.id)!), token: clientTools.token(session.id) }
-        },
-        stallMs: config.model_stall_seconds * 1000,
-        counted: (how) => metrics.agentCame(how),
-        backoff: new ModelBackoff(clock, options.random ?? Math.random),
-        backgroundMs: config.background_seconds * 1000,
-        agent: {
-          store,
-          containment,
-          containers,
-          gateways: { resolve: systemResolver(undefined, GATEWAY_LOOKUPS), clientTools: toolsUrl },
-          pidFiles,
-          executable: config.agent_executable,
-          hidden: { dataDir: config.data_dir, credentials, temporary: () => temporaryRoot(config.data_dir) },
-          allowStdioMcp: config.allow_stdio_mcp,
-          lent: ownUser && new LentConfig(ownUser, sessionsDir, join(config.data_dir, 'no-config')),
-          gone: (env) => proxy?.dismiss(env),
-        },
-        prepareEnv(session) {
-          const paths = sessionPaths(sessionsDir, session.id)
-          const { configDir } = paths
-          const contained = session.options.environment?.config.type === 'container'
-          const group = ownUser?.guard(paths.root) ?? 0
-          if (contained) dropLinks(configDir)
-          makeConfigDir(configDir, proxy ? null : model.storedLogin)
-          ownUser?.give(configDir, group)
-          const env = agentEnv({
-            server: proxy ? withoutCredentials(config.env) : config.env,
-            caller: sessionVariables(session.options),
-            configDir,
-            home: ownHomes ? homeOf(session.id, paths.home, contained) : null,
-            version,
-            background: config.background_seconds > 0,
-            model: proxy?.admit(session.id) ?? demoEnv,
-          })
-          return withPackages(env, session.options.environment?.config)
-        },
-      },
-      {
-        slots: config.max_running,
-        spares: config.spares,
-        restMs: config.live_seconds * 1000,
-        maxResting: config.max_live ?? config.max_running,
-        memoryBytes: config.max_memory_mb * 2 ** 20,
-        drainMs: config.drain_seconds * 1000,
-      },
-    )
-    if (config.agents_dir !== null) {
-      const { allow_stdio_mcp: allowStdioMcp } = config
-      const workspaceId = DEFAULT_WORKSPACE
-      const files = new AgentFiles(config.agents_dir, {
-        agents: store.agents,
-        skills: store.skills,
-        clock,
-        logger,
-        workspaceId,
-        limits: { allowStdioMcp },
-      })
-      await files.start()
-      undo.push(() => files.stop())
-    }
+    const runner: Runner = buildRunner(config, {
+      sessions,
+      previews,
+      wakeups,
+      logger,
+      bounds,
+      pidFiles,
+      proxy,
+      storedLogin: model.storedLogin,
+      prepareEnv: envMaker(config, { user: bounds.user, sessionsDir, proxy, login, demoModel, version }),
+      clientTools,
+      listening: listening.promise,
+      ownUrl: () => ownUrl,
+      counted: (how) => metrics.agentCame(how),
+      random: options.random ?? Math.random,
+    })
+    await watchAgentFiles(config, { store, clock, logger }, undo)
     await finishRestores(sessions, (session, err) => logger.warn({ session, err }, 'a rewind could not be finished'))
     await runner.start()
     undo.push(() => runner.stop())
-    const watching = new AbortController()
-    const foldersOf = (id: string) => {
-      const { workdir, configDir, home } = sessionPaths(sessionsDir, id)
-      return [realPath(workdir), configDir, home, join(temporaryRoot(config.data_dir) ?? '/nonexistent', idToUuid(id))]
-    }
-    const watched = watchLimits(
-      { limits, pidFiles, foldersOf, logger, everyMs: options.limitsEveryMs },
-      watching.signal,
-    )
-    undo.push(async () => {
-      watching.abort()
-      await watched
-    })
+    const { limits } = bounds
+    watchAgents(config, sessionsDir, { limits, pidFiles, logger, everyMs: options.limitsEveryMs }, undo)
+    const admission = () => runner.admission
     const webhooks = { store: store.webhooks, wakeups, clock, allowPrivate: config.webhook_allow_private }
-    const deliverer = new Deliverer({
-      ...webhooks,
-      logger,
-      version,
-      send: sender({ allowPrivate: config.webhook_allow_private, resolve: systemResolver() }),
-      traceHeaders: (event) => traceHeaders(store, event, tracer !== null),
-      async renderSession(id) {
-        const session = await store.readSession(id)
-        return session && sessionToWire(store, session, clock.now(), runner.admission)
-      },
-    })
+    const deliverer = buildDeliverer(webhooks, { store, logger, version, traced: tracer !== null, admission })
     undo.push(() => deliverer.stop())
     const scheduler = new Scheduler({
       sessions,
@@ -347,20 +148,12 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       callerOf: (principal, workspaceId) => callerOf(access, principal, workspaceId),
     })
     const retention = new Retention(sessions, logger, options.retentionEveryMs)
-    const sweepAll = async () => {
-      await sweep(false)
-      await forgetAudit(store.audit, clock.now() - config.audit_days * DAY_MS)
-    }
-    const sweeper = setInterval(
-      () => void sweepAll().catch((err: unknown) => logger.warn({ err }, 'sweep failed')),
-      SWEEP_EVERY_MS,
-    )
-    undo.push(() => clearInterval(sweeper))
+    undo.push(sweepHourly(store, config, clock, logger))
     metrics.watch({
       store,
       version,
       now: () => clock.now(),
-      admission: () => runner.admission,
+      admission,
       resting: () => runner.resting,
       spares: () => runner.spares.size,
     })
@@ -368,7 +161,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       sessions,
       previews,
       webhooks,
-      files,
+      files: sessions.files,
       logger,
       clock,
       clientTools,
@@ -388,8 +181,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         version,
         agentSdkVersion: agentSdkVersion(),
         model,
-        containment: `${containment.name}: ${containment.note}${ownUser ? `; agents run as ${ownUser.name}` : rootWarning === null ? '' : '; agents run as root'}`,
-        admission: () => runner.admission,
+        containment: bounds.words,
+        admission,
         startedAt: clock.now(),
       },
     })
@@ -397,7 +190,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const folders = await readdir(sessionsDir).catch(() => [])
     await server.start()
     ownUrl = server.url
-    listening.resolve(server.url)
+    listening.resolve()
     // Not before: who is told something may ask at once.
     await deliverer.start()
     await scheduler.start()
@@ -423,37 +216,13 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       needs: server.needs,
       config,
       model,
-      containment,
+      containment: bounds.containment,
       demoModel,
       store,
-      stop: () => (stopping ??= stopAll()),
+      stop: () => (stopping ??= stopAll(undo)),
     }
   } catch (error) {
-    await stopAll()
+    await stopAll(undo)
     throw error
   }
-}
-
-/** Where a workdir lies that is noted by a link. */
-const realPath = (path: string): string => {
-  try {
-    return readlinkSync(path)
-  } catch {
-    return path
-  }
-}
-
-/** Loaded only where it is played. */
-async function startDemo(): Promise<DemoModel> {
-  const { startDemoModel } = await import('@troupe/demo-model/demo-model')
-  return startDemoModel()
-}
-
-/** The key in a file, made at the first start: cursors outlive restarts. A file that is not whole is made anew. */
-function keyOf(file: string): Buffer {
-  const known = existsSync(file) ? readFileSync(file) : null
-  if (known?.length === 32) return known
-  const key = randomBytes(32)
-  writeFileSync(file, key, { mode: 0o600 })
-  return key
 }
