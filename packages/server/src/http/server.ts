@@ -53,7 +53,10 @@ import { environmentRoutes } from './routes/environments.ts'
 import { fileRoutes } from './routes/files.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 import { auditRoutes } from './routes/audit.ts'
-import { accessRoutes } from './routes/access.ts'
+import { apiKeyRoutes } from './routes/api-keys.ts'
+import { workspaceRoutes } from './routes/workspaces.ts'
+import { sessionTokenRoutes } from './routes/session-tokens.ts'
+import { loginRoutes } from './routes/login.ts'
 import { usageRoutes } from './routes/usage.ts'
 
 export interface About {
@@ -199,7 +202,10 @@ export async function buildServer(context: HttpContext): Promise<HttpServer> {
     resourceRoutes(server, routes)
     queueRoutes(server, routes)
     usageRoutes(server, routes)
-    accessRoutes(server, routes)
+    apiKeyRoutes(server, routes)
+    workspaceRoutes(server, routes)
+    sessionTokenRoutes(server, routes)
+    loginRoutes(server, routes)
     auditRoutes(server, routes)
     threadRoutes(server, routes)
     agentRoutes(server, routes)
