@@ -1,49 +1,27 @@
-import { ApiError, ErrorBody } from '@troupe/protocol/error'
+import { ApiError } from '@troupe/protocol/error'
 import { idToUuid, parseId } from '@troupe/protocol/ids'
-import {
-  CleanupResponse,
-  ExecuteRequest,
-  ExecuteResponse,
-  OriginInfo,
-  OriginSession,
-  OriginStatus,
-  OriginValidationError,
-  StatusResponse,
-} from '@troupe/protocol/origin'
-import { once } from 'node:events'
+import { ExecuteRequest, ExecuteResponse, OriginInfo, StatusResponse } from '@troupe/protocol/origin'
 import { z } from 'zod'
 import { cancelSession } from '../../sessions/cancel-turn.ts'
 import { requireSession } from '../../sessions/change-session.ts'
-import { deleteSession, MAX_PRUNE, pruneSessions } from '../../sessions/edit-session.ts'
-import { type Execute, execute, OriginRefusal } from '../../sessions/execute.ts'
-import { originError, originMessage, originSession, originStatus } from '../../sessions/origin-view.ts'
+import { execute, OriginRefusal } from '../../sessions/execute.ts'
+import { originError, originMessage, originStatus } from '../../sessions/origin-view.ts'
 import { requiredActions } from '../../sessions/session-status.ts'
 import type { SessionRow } from '../../store/session-row.ts'
 import * as check from '../fastapi.ts'
+import { errors, findSession, notFound, originErrors, Params, query, tags, unprocessable } from '../origin-answers.ts'
+import { parseExecute } from '../parse-execute.ts'
 import type { RouteContext, Server } from '../server.ts'
+import { originSessionRoutes } from './origin-sessions.ts'
 
-const tags = ['Origin API']
-const Params = z.object({ session_id: z.string().max(256) })
-const errors = {
-  400: ErrorBody,
-  401: ErrorBody,
-  403: ErrorBody,
-  404: ErrorBody,
-  413: ErrorBody,
-  415: ErrorBody,
-  422: OriginValidationError,
-  429: ErrorBody,
-  500: ErrorBody,
-  503: ErrorBody,
-}
-const MODES = ['default', 'acceptEdits', 'plan', 'bypassPermissions'] as const
-/** Messages or sessions read from the store at once. */
+/** Messages read from the store at once. */
 const PAGE = 500
 
 /** The origin API: seven routes, with and without trailing slash, answering exactly as the article's server does. */
 export function originRoutes(server: Server, context: RouteContext): void {
-  const { sessions, about, clock } = context
+  const { sessions, about } = context
   const { store } = sessions
+  const answer = originErrors(server)
 
   server.get(
     '/',
@@ -127,7 +105,7 @@ export function originRoutes(server: Server, context: RouteContext): void {
       const id = parseId('sesn', request.params.session_id)
       if (id === null) throw notFound(request.params.session_id)
       const text = await sessions.log.projections.text(id, `origin status ${after}`, async () =>
-        statusText(await find(request.params.session_id), after),
+        statusText(await findSession(store, request.params.session_id), after),
       )
       return reply
         .type('application/json; charset=utf-8')
@@ -148,7 +126,7 @@ export function originRoutes(server: Server, context: RouteContext): void {
       errorHandler: answer,
     },
     async (request, reply) => {
-      const session = await find(request.params.session_id)
+      const session = await findSession(store, request.params.session_id)
       const given = idToUuid(session.id)
       try {
         await cancelSession(sessions, session.id)
@@ -161,123 +139,7 @@ export function originRoutes(server: Server, context: RouteContext): void {
     },
   )
 
-  server.get(
-    '/sessions',
-    {
-      schema: {
-        tags,
-        summary: 'All sessions, oldest first',
-        querystring: z.looseObject({
-          limit: z.string().optional(),
-          status: z.string().optional(),
-          after: z.string().optional().describe('A session id; only later ones'),
-        }),
-        response: { 200: z.array(OriginSession), ...errors },
-      },
-      errorHandler: answer,
-    },
-    async (request, reply) => {
-      const limit = query(request.query, 'limit', check.integer(1, null)) ?? Infinity
-      const status = query(request.query, 'status', check.oneOf(OriginStatus.options))
-      const { after } = request.query
-      const { workspaceId } = request.caller
-      const start = after === undefined ? null : await find(after, workspaceId)
-      const headers = reply.getHeaders()
-      reply.hijack()
-      const { raw } = reply
-      raw.writeHead(200, { ...(headers as Record<string, string>), 'content-type': 'application/json; charset=utf-8' })
-      // Written page by page: any number of sessions costs the memory of one page.
-      let position = start ? { at: start.createdAt, id: start.id, backward: false } : null
-      let written = 0
-      let text = '['
-      try {
-        for (let more = true; more && written < limit && !raw.destroyed;) {
-          const found = await store.listSessions({ workspaceId, includeArchived: true }, 'asc', PAGE, position)
-          more = found.more
-          for (const session of found.rows) {
-            position = { at: session.createdAt, id: session.id, backward: false }
-            if ((status !== undefined && originStatus(session) !== status) || written >= limit) continue
-            text += `${written === 0 ? '' : ','}${JSON.stringify(originSession(session))}`
-            written++
-          }
-          if (text !== '' && !raw.write(text) && !raw.destroyed) await once(raw, 'drain').catch(() => undefined)
-          text = ''
-        }
-        raw.end(`${text}]`)
-      } catch (error) {
-        // The status is sent already: a list that breaks off must not look whole.
-        context.logger.error({ req: request.id, err: error }, 'a list broke off')
-        raw.destroy()
-      }
-      return reply
-    },
-  )
-
-  server.delete(
-    '/sessions/cleanup',
-    {
-      schema: {
-        tags,
-        summary: 'Delete sessions that ended long ago',
-        querystring: z.looseObject({ max_age_hours: z.string().optional().describe('Default 24') }),
-        response: { 200: CleanupResponse, ...errors },
-      },
-      errorHandler: answer,
-    },
-    async (request, reply) => {
-      const { workspaceId } = request.caller
-      const hours = query(request.query, 'max_age_hours', check.integer(0, null)) ?? 24
-      const before = clock.now() - hours * 3_600_000
-      let removed = 0
-      for (;;) {
-        const { matched, deleted } = await pruneSessions(
-          sessions,
-          workspaceId,
-          before,
-          ['idle', 'terminated'],
-          false,
-          'ended',
-        )
-        removed += deleted
-        if (matched < MAX_PRUNE || deleted === 0) break
-      }
-      return reply.send({ removed, message: `Cleaned up ${removed} old sessions` })
-    },
-  )
-
-  server.delete(
-    '/sessions/:session_id',
-    {
-      schema: { tags, summary: 'Delete a session', params: Params, response: { 200: ExecuteResponse, ...errors } },
-      errorHandler: answer,
-    },
-    async (request, reply) => {
-      const session = await find(request.params.session_id)
-      const id = idToUuid(session.id)
-      // One that waits for an answer is idle in /v1 and running here.
-      if (originStatus(session) === 'running') throw new OriginRefusal(`Session ${id} is currently running`)
-      try {
-        await deleteSession(sessions, session.id)
-      } catch (error) {
-        if (error instanceof ApiError && error.code === 'session_running')
-          throw new OriginRefusal(`Session ${id} is currently running`)
-        throw error
-      }
-      return reply.send({
-        session_id: id,
-        status: originStatus(session),
-        message: `Session ${id} deleted successfully`,
-      })
-    },
-  )
-
-  /** The session, or the origin's 404; what a path names was looked at before. */
-  async function find(text: string, workspaceId?: string): Promise<SessionRow> {
-    const id = parseId('sesn', text)
-    const session = id && (await store.readSession(id))
-    if (!session || (workspaceId ?? session.workspaceId) !== session.workspaceId) throw notFound(text)
-    return session
-  }
+  originSessionRoutes(server, context)
 
   async function statusText(session: SessionRow, after: number): Promise<string> {
     const messages = []
@@ -300,83 +162,4 @@ export function originRoutes(server: Server, context: RouteContext): void {
       model_source: session.options.modelSource,
     })
   }
-
-  function answer(
-    error: unknown,
-    request: Parameters<typeof server.errorHandler>[1],
-    reply: Parameters<typeof server.errorHandler>[2],
-  ) {
-    if (error instanceof check.Unprocessable) return unprocessable(reply, error.issues)
-    if (error instanceof OriginRefusal) {
-      const refusal = new ApiError('validation_failed', error.message)
-      return server.errorHandler(refusal as never, request, reply)
-    }
-    return server.errorHandler(error as never, request, reply)
-  }
-}
-
-const notFound = (id: string) => new ApiError('session_not_found', `Session ${id} not found`)
-
-function unprocessable(reply: import('fastify').FastifyReply, detail: check.Issue[]) {
-  return reply
-    .code(422)
-    .type('application/json')
-    .serializer(JSON.stringify)
-    .send({ detail } as never)
-}
-
-/** Checks the ten fields in the origin's order; unknown ones are ignored, null means not sent. Throws `Unprocessable`. */
-function parseExecute(body: unknown): Execute {
-  if (body === undefined || body === null) throw new check.Unprocessable([check.missing(['body'], null)])
-  if (typeof body !== 'object' || Array.isArray(body))
-    throw new check.Unprocessable([
-      {
-        type: 'model_attributes_type',
-        loc: ['body'],
-        msg: 'Input should be a valid dictionary or object to extract fields from',
-        input: body,
-      },
-    ])
-  const given = body as Record<string, unknown>
-  const issues: check.Issue[] = []
-  const field = <T>(name: string, checked: check.Check<T>): T | undefined => {
-    if (given[name] === undefined || given[name] === null) return undefined
-    const result = checked(given[name], ['body', name])
-    if ('value' in result) return result.value
-    issues.push(...result.issues)
-    return undefined
-  }
-  let prompt = ''
-  if (!('prompt' in given)) issues.push(check.missing(['body', 'prompt'], body))
-  else {
-    const result = check.prompt(given.prompt, ['body', 'prompt'])
-    if ('value' in result) prompt = result.value
-    else issues.push(...result.issues)
-  }
-  const wanted: Record<keyof Execute, unknown> = {
-    prompt,
-    allowedTools: field('allowed_tools', check.strings),
-    systemPrompt: blankToNull(field('system_prompt', check.string)),
-    permissionMode: field('permission_mode', check.oneOf(MODES)),
-    model: blankToUndefined(field('model', check.string)),
-    cwd: blankToUndefined(field('cwd', check.string)),
-    maxTurns: field('max_turns', check.integer(1, 100)),
-    env: field('env', check.stringMap),
-    disallowedTools: field('disallowed_tools', check.strings),
-    resumeSessionId: blankToUndefined(field('resume_session_id', check.string)),
-    outputSchema: field('output_schema', check.object),
-  }
-  if (issues.length > 0) throw new check.Unprocessable(issues)
-  return Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined)) as unknown as Execute
-}
-
-const blankToNull = (text: string | undefined) => (text === undefined || text.trim() !== '' ? text : null)
-const blankToUndefined = (text: string | undefined) => (text?.trim() ? text : undefined)
-
-/** A query parameter, checked as FastAPI would. Throws `Unprocessable`. */
-function query<T>(params: Record<string, unknown>, name: string, checked: check.Check<T>): T | undefined {
-  if (params[name] === undefined) return undefined
-  const result = checked(params[name], ['query', name])
-  if ('value' in result) return result.value
-  throw new check.Unprocessable(result.issues)
 }
