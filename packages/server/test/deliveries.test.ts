@@ -150,7 +150,7 @@ describe('input during a run', () => {
   test('V9 what steered a turn that is stopped is the next turn, and is not done by the agent on its way out as well', async () => {
     const stops = [{ type: 'user.interrupt' }, null]
     for (const stop of stops) {
-      const limits = stop ? {} : { limits: { turn_timeout_seconds: 2 } }
+      const limits = stop ? {} : { limits: { turn_timeout_seconds: 10 } }
       const { id, uuid } = await server.create(scripted([bash('for n in $(seq 60); do sleep 1; done')]), {
         ...AGENT,
         ...limits,
