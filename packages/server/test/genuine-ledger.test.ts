@@ -216,12 +216,12 @@ describe('the ledger and the bill', () => {
   test('M7 a turn ends with its time, in the middle of a tool, and the session goes on', async () => {
     const { id } = await server.create(scripted('Slow', [{ tools: bash('while true; do sleep 1; done') }]), {
       agent,
-      limits: { turn_timeout_seconds: 2 },
+      limits: { turn_timeout_seconds: 8 },
     })
     expect(await server.idle(id)).toMatchObject({
       stop_reason: { type: 'timeout' },
       last_error: { code: 'turn_timeout' },
-      limits: { turn_timeout_seconds: 2 },
+      limits: { turn_timeout_seconds: 8 },
     })
     expect((await server.turns(id))[0]).toMatchObject({ status: 'failed', stop_reason: { type: 'timeout' } })
     await server.send(id, scripted('On', [{ say: 'fine' }]))

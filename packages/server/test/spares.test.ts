@@ -170,7 +170,7 @@ describe('genuine agents that wait for their session', () => {
     await server.idle((await server.create('two', bypass)).id)
     await until(server, 1)
     const kept = agents(server)
-    const busy = await server.create(scripted([{ say: 'x', delay_ms: 60_000 }]))
+    const busy = await server.create(scripted([{ say: 'x', delay_ms: 240_000 }]))
     await server.event(busy.id, ({ type }) => type === 'turn.started')
     expect((await server.idle((await server.create('three')).id)).result).not.toBe(null)
     expect(agents(server).filter((pid) => kept.includes(pid))).toEqual([])
